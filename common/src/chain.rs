@@ -1,0 +1,345 @@
+//! Becoming COMMAND, also when the root it was found in is gone.
+//!
+//! Before a link changes the root or the mount namespace it keeps the directory that it
+//! was itself started from, as a detached, read-only, nosuid clone: `..` leads nowhere,
+//! nothing can be opened for writing (CVE-2019-5736, CVE-2024-21626). A COMMAND whose
+//! bare name is one of ours is started from there and never from the image. What is
+//! handed on stands in the variable `BORDMITTEL` (`tools=5,image=6`), which the first
+//! COMMAND that is not one of ours gets no more than the descriptors.
+
+use std::convert::Infallible;
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
+use nix::sys::stat::Mode;
+
+use crate::fail::quote;
+use crate::mount::{Attr, Depth, Mount};
+use crate::{Context, Fail, cli, sys};
+
+/// The names that mean a tool of ours wherever they stand as a bare COMMAND.
+pub const LINKS: [&str; 11] = [
+    "cap-drop",
+    "cg-limit",
+    "img-exec",
+    "img-unpack",
+    "mkdev",
+    "net-link",
+    "ns-enter",
+    "ns-run",
+    "ovl-mount",
+    "root-pivot",
+    "svc-plan",
+];
+
+const VARIABLE: &str = "BORDMITTEL";
+
+/// What one link hands to the next beside the caller's own descriptors.
+#[derive(Debug, Default)]
+pub struct Chain {
+    /// The clone of the tools' directory.
+    tools: Option<OwnedFd>,
+    /// Where no clone can be made: the links that the command line names, one by one.
+    links: Vec<(&'static str, OwnedFd)>,
+    /// The config.json of the image that was mounted.
+    pub image: Option<OwnedFd>,
+    /// The process that waits for this one: a pidfd.
+    pub parent: Option<OwnedFd>,
+    /// `--status-fd` of this and earlier links.
+    status: Vec<OwnedFd>,
+}
+
+/// Whether a word is the bare name of one of our tools.
+pub fn link_name(word: &OsStr) -> Option<&'static str> {
+    LINKS.into_iter().find(|name| word == *name)
+}
+
+impl Chain {
+    /// Takes over what the link before handed on; close-on-exec from here.
+    pub fn inherit() -> Result<Self, Fail> {
+        let mut chain = Self::default();
+        let given = sys::environ().into_iter().find_map(|e| value(e, VARIABLE));
+        for item in given.unwrap_or("").split(',').filter(|i| !i.is_empty()) {
+            chain.take(item).map_err(|reason| {
+                Fail::cannot("take over", format!("{VARIABLE}={item}"), reason)
+                    .hint(format_args!("unset {VARIABLE}"))
+            })?;
+        }
+        Ok(chain)
+    }
+
+    fn take(&mut self, item: &str) -> Result<(), String> {
+        let (key, number) = item.split_once('=').ok_or("no descriptor")?;
+        let adopted = sys::adopt(cli::fd(number)?).map_err(|e| e.desc().to_owned())?;
+        match key {
+            "tools" if is_sealed(&adopted) => self.tools = Some(adopted),
+            "tools" => return Err("not a read-only, nosuid mount".to_owned()),
+            "image" => self.image = Some(adopted),
+            "parent" => self.parent = Some(adopted),
+            "status" => self.status.push(adopted),
+            other => match link_name(OsStr::new(other)) {
+                Some(name) => self.links.push((name, adopted)),
+                None => return Err("not known".to_owned()),
+            },
+        }
+        Ok(())
+    }
+
+    /// Keeps the tools within reach; to be called before the root or mounts change.
+    ///
+    /// Does nothing where the rest of the command line names no tool of ours.
+    pub fn keep_tools(&mut self, command: &[OsString]) -> Result<(), Fail> {
+        let named: Vec<_> = command.iter().filter_map(|word| link_name(word)).collect();
+        if named.is_empty() || self.tools.is_some() || !self.links.is_empty() {
+            return Ok(());
+        }
+        let home = own_directory()?;
+        if let Ok(clone) = seal(&home) {
+            self.tools = Some(clone);
+            return Ok(());
+        }
+        for name in named {
+            let path = home.join(name);
+            let fd = open(&path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+            match fd {
+                Ok(fd) => self.links.push((name, fd)),
+                Err(Errno::ENOENT) => {}
+                Err(e) => return Err(e).cannot("open", path),
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a `--status-fd` open for later links and closed for the last COMMAND.
+    pub fn carry_status(&mut self, fd: RawFd) -> Result<(), Fail> {
+        let known = self.status.iter().any(|s| s.as_raw_fd() == fd);
+        let mode = sys::open_flags(fd).cannot("use status descriptor", fd.to_string())?;
+        if mode & libc::O_ACCMODE == libc::O_RDONLY {
+            let reason = Errno::EBADF.desc();
+            return Err(Fail::cannot("use status descriptor", fd.to_string(), reason));
+        }
+        if fd > 2 && !known {
+            let adopted =
+                sys::adopt(fd).cannot("use status descriptor", fd.to_string())?;
+            self.status.push(adopted);
+        }
+        Ok(())
+    }
+
+    /// Becomes COMMAND with the environment as it is.
+    pub fn exec(self, command: &[OsString]) -> Result<Infallible, Fail> {
+        let ours = format!("{VARIABLE}=");
+        let mut env = sys::environ();
+        env.retain(|e| !e.to_bytes().starts_with(ours.as_bytes()));
+        self.exec_with(command, &env)
+    }
+
+    /// Becomes COMMAND with an environment of `NAME=VALUE` strings.
+    ///
+    /// A tool that has no COMMAND is done: status 0.
+    pub fn exec_with(
+        self,
+        command: &[OsString],
+        env: &[&CStr],
+    ) -> Result<Infallible, Fail> {
+        let Some(program) = command.first() else { return Err(Fail::done()) };
+        let argv = command
+            .iter()
+            .map(|arg| CString::new(arg.as_bytes()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| Fail::cannot("run", program, "an argument has a NUL byte"))?;
+        let error = match link_name(program) {
+            Some(name) => self.exec_link(name, &argv, env)?,
+            None => exec_path(program, &argv, env),
+        };
+        Err(not_run(program, error))
+    }
+
+    fn exec_link(
+        &self,
+        name: &'static str,
+        argv: &[CString],
+        env: &[&CStr],
+    ) -> Result<Errno, Fail> {
+        let variable = self.hand_on()?;
+        let mut env = env.to_vec();
+        env.extend(variable.as_deref());
+        let file = c_name(name.as_bytes())?;
+        if let Some(dir) = &self.tools {
+            return Ok(sys::execveat(dir.as_fd(), &file, argv, &env));
+        }
+        if let Some((_, link)) = self.links.iter().find(|(known, _)| *known == name) {
+            return Ok(sys::execveat(link.as_fd(), c"", argv, &env));
+        }
+        if !self.links.is_empty() {
+            return Ok(Errno::ENOENT);
+        }
+        // The root is still the caller's: beside this tool, else where PATH says.
+        if let Ok(home) = own_directory() {
+            let beside = c_name(home.join(name).as_os_str().as_bytes())?;
+            let error = sys::execveat(AT_FDCWD, &beside, argv, &env);
+            if error != Errno::ENOENT {
+                return Ok(error);
+            }
+        }
+        Ok(exec_path(OsStr::new(name), argv, &env))
+    }
+
+    /// Makes the descriptors survive the exec and names them in the variable.
+    fn hand_on(&self) -> Result<Option<CString>, Fail> {
+        let one = |key: &str, fd: &Option<OwnedFd>| {
+            fd.as_ref().map(|fd| (key.to_owned(), fd.as_raw_fd()))
+        };
+        let all: Vec<(String, RawFd)> = one("tools", &self.tools)
+            .into_iter()
+            .chain(one("image", &self.image))
+            .chain(one("parent", &self.parent))
+            .chain(self.status.iter().map(|fd| ("status".to_owned(), fd.as_raw_fd())))
+            .chain(self.links.iter().map(|(n, fd)| ((*n).to_owned(), fd.as_raw_fd())))
+            .collect();
+        if all.is_empty() {
+            return Ok(None);
+        }
+        for (_, fd) in &all {
+            sys::set_cloexec(*fd, false).failed_to("hand a descriptor on")?;
+        }
+        let items: Vec<_> = all.iter().map(|(key, fd)| format!("{key}={fd}")).collect();
+        c_name(format!("{VARIABLE}={}", items.join(",")).as_bytes()).map(Some)
+    }
+}
+
+/// The directory this program was started from, links resolved.
+fn own_directory() -> Result<PathBuf, Fail> {
+    let exe = nix::fcntl::readlink("/proc/self/exe").ok().map(PathBuf::from);
+    let exe = exe.filter(|path| path.is_absolute() && path.exists()).or_else(|| {
+        let path = sys::execfn()?.to_bytes();
+        (!path.starts_with(b"/dev/fd/"))
+            .then(|| Path::new(OsStr::from_bytes(path)).to_owned())
+    });
+    let directory = exe.as_deref().and_then(Path::parent).map(|dir| {
+        if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_owned() }
+    });
+    directory.ok_or_else(|| {
+        Fail::new("cannot tell where the tools are")
+            .hint("mount /proc, or name COMMAND by its path")
+    })
+}
+
+/// A detached clone of a directory through which nothing can be changed.
+fn seal(directory: &Path) -> Result<OwnedFd, Errno> {
+    let clone = Mount::clone_path(directory, Depth::One)?;
+    clone.add(Attr::RDONLY.and(Attr::NOSUID).and(Attr::NODEV), Depth::One)?;
+    Ok(clone.into())
+}
+
+fn is_sealed(dir: impl AsFd) -> bool {
+    let sealed =
+        nix::sys::statvfs::FsFlags::ST_RDONLY | nix::sys::statvfs::FsFlags::ST_NOSUID;
+    nix::sys::statvfs::fstatvfs(dir).is_ok_and(|fs| fs.flags().contains(sealed))
+}
+
+fn value(entry: &'static CStr, name: &str) -> Option<&'static str> {
+    entry.to_str().ok()?.strip_prefix(name)?.strip_prefix('=')
+}
+
+fn c_name(bytes: &[u8]) -> Result<CString, Fail> {
+    CString::new(bytes)
+        .map_err(|_| Fail::cannot("use", OsStr::from_bytes(bytes), "it has a NUL byte"))
+}
+
+/// execvp(3): a name with a slash is a path, another is looked for in PATH of `env`.
+fn exec_path(program: &OsStr, argv: &[CString], env: &[&CStr]) -> Errno {
+    let bytes = program.as_bytes();
+    if bytes.is_empty() {
+        return Errno::ENOENT;
+    }
+    if bytes.contains(&b'/') {
+        return exec_file(bytes, argv, env);
+    }
+    let path = env.iter().find_map(|e| e.to_bytes().strip_prefix(b"PATH="));
+    let mut worst = Errno::ENOENT;
+    for dir in path.unwrap_or(b"/bin:/usr/bin").split(|b| *b == b':') {
+        let dir = if dir.is_empty() { b".".as_slice() } else { dir };
+        let error = exec_file(&[dir, b"/", bytes].concat(), argv, env);
+        if error == Errno::EACCES {
+            // Go on looking, but do not say it was not found.
+            worst = error;
+        } else if !matches!(error, Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG) {
+            return error;
+        }
+    }
+    worst
+}
+
+fn exec_file(path: &[u8], argv: &[CString], env: &[&CStr]) -> Errno {
+    let Ok(file) = CString::new(path) else { return Errno::EINVAL };
+    let error = sys::execveat(AT_FDCWD, &file, argv, env);
+    if error != Errno::ENOEXEC {
+        return error;
+    }
+    // A script without #!: the shell's, as execvp(3) has it.
+    let mut shell = vec![c"sh".to_owned(), file];
+    shell.extend(argv.iter().skip(1).cloned());
+    sys::execveat(AT_FDCWD, c"/bin/sh", &shell, env)
+}
+
+/// Why COMMAND was not run, with env(1)'s status: 127 not found, else 126.
+fn not_run(program: &OsStr, error: Errno) -> Fail {
+    let fail = Fail::cannot("run", program, error.desc());
+    if error != Errno::ENOENT {
+        return fail.status(126);
+    }
+    let is_there = program.as_bytes().contains(&b'/')
+        && openat(
+            AT_FDCWD,
+            Path::new(program),
+            OFlag::O_PATH | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )
+        .is_ok();
+    let fail = fail.status(127);
+    match link_name(program) {
+        Some(name) => {
+            fail.hint(format_args!("{} must lie beside the other tools", quote(name)))
+        }
+        None if is_there => {
+            fail.hint("the file is there but its interpreter or loader is not")
+        }
+        None => fail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_sorted_and_known_by_bare_name_only() {
+        assert!(LINKS.is_sorted());
+        assert_eq!(link_name(OsStr::new("mkdev")), Some("mkdev"));
+        assert_eq!(link_name(OsStr::new("./mkdev")), None);
+        assert_eq!(link_name(OsStr::new("unshare")), None);
+    }
+
+    #[test]
+    fn a_directory_that_is_no_sealed_clone_is_not_taken_for_the_tools() {
+        let dir = open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).unwrap();
+        // `take` adopts the number, and closes it.
+        let number = std::os::fd::IntoRawFd::into_raw_fd(dir);
+
+        let reason = Chain::default().take(&format!("tools={number}")).unwrap_err();
+
+        assert_eq!(reason, "not a read-only, nosuid mount");
+    }
+
+    #[test]
+    fn a_broken_variable_is_refused() {
+        for item in ["tools", "tools=x", "tools=-1", "tools=9999", "=7777"] {
+            assert!(Chain::default().take(item).is_err(), "{item}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The program's `main`: what std's would do to signals and descriptors is left undone.
+//!
+//! std's start-up ignores SIGPIPE, which COMMAND would inherit, and opens /dev/null on
+//! closed standard descriptors. A link must hand both on as it got them, so every tool
+//! is `no_main`. The allocator is part of it: a tool that execs in 200 us has no use for
+//! a heap that maps and unmaps; memory comes from one arena in .bss and is never freed.
+#![allow(unsafe_code, reason = "argv is C's, and so is an allocator's interface")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::convert::Infallible;
+use std::ffi::{CStr, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use libc::{c_char, c_int};
+
+use crate::{Fail, sys};
+
+/// Defines `main` of a tool: `common::entry!("ns-run", ns_run::run);`.
+#[macro_export]
+macro_rules! entry {
+    ($name:literal, $run:path) => {
+        #[global_allocator]
+        static ARENA: $crate::entry::Arena = $crate::entry::Arena::new();
+
+        $crate::entry_with_system_allocator!($name, $run);
+    };
+}
+
+/// As [`entry!`], with the C library's allocator: for a tool that works for long.
+#[macro_export]
+macro_rules! entry_with_system_allocator {
+    ($name:literal, $run:path) => {
+        /// The C entry point, see `common::entry`.
+        #[allow(unsafe_code, reason = "the C library calls it by this name")]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn main(
+            argc: $crate::entry::CInt,
+            argv: $crate::entry::Argv,
+        ) -> $crate::entry::CInt {
+            $crate::entry::start($name, argc, argv, $run)
+        }
+    };
+}
+
+/// C's `int`, for the macro.
+pub type CInt = c_int;
+
+/// C's `char **argv`, made by the C library only.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct Argv(*const *const c_char);
+
+/// Runs a tool and turns its result into the exit status.
+///
+/// A tool that is setuid, setgid or has file capabilities is refused: nothing here was
+/// written to cross such a border (CVE-2026-41163 is what comes of it).
+pub fn start(
+    name: &str,
+    argc: c_int,
+    argv: Argv,
+    run: fn(Vec<OsString>) -> Result<Infallible, Fail>,
+) -> c_int {
+    reserve_standard_descriptors();
+    let result = if sys::auxv(libc::AT_SECURE) != 0 {
+        Err(Fail::new(
+            "cannot run with raised privileges: the file is setuid, setgid or has file capabilities",
+        ))
+    } else {
+        name_after_execveat(name);
+        run(arguments(argc, argv))
+    };
+    match result {
+        Ok(never) => match never {},
+        Err(fail) => c_int::from(report(name, &fail)),
+    }
+}
+
+/// Says what a failure has to say, and what status to end with.
+///
+/// Called by a forked child too, which then leaves by [`sys::exit_now`].
+pub fn report(name: &str, fail: &Fail) -> u8 {
+    if fail.text.is_empty() {
+        return fail.status;
+    }
+    if fail.output {
+        return match write_all(1, fail.text.as_bytes()) {
+            Ok(()) => fail.status,
+            Err(e) => report(name, &Fail::os("cannot write to standard output", e)),
+        };
+    }
+    // Nowhere is left to complain when standard error is gone.
+    let _ = write_all(2, format!("{name}: {}\n", fail.text).as_bytes());
+    fail.status
+}
+
+/// write(2) until all is written.
+pub fn write_all(fd: c_int, mut data: &[u8]) -> nix::Result<()> {
+    while !data.is_empty() {
+        // SAFETY: write(2) on a number that is not open is EBADF, nothing worse.
+        let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+        match nix::unistd::write(fd, data) {
+            Ok(n) => data = data.get(n..).unwrap_or_default(),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Keeps our own files off the numbers 0 to 2 where the caller closed them.
+///
+/// An epoll instance sits there until exec closes it: COMMAND finds the number closed,
+/// as the caller left it, and an error message cannot end up in a file of ours.
+fn reserve_standard_descriptors() {
+    let mut three = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    // SAFETY: the array is live and its length is right.
+    let ready = unsafe { libc::poll(three.as_mut_ptr(), 3, 0) };
+    if ready <= 0 || three.iter().all(|p| p.revents & libc::POLLNVAL == 0) {
+        return;
+    }
+    loop {
+        // SAFETY: takes flags only, gives a descriptor or -1.
+        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+        if !(0..=2).contains(&fd) {
+            // One too many: it is close-on-exec and in nobody's way.
+            return;
+        }
+    }
+}
+
+/// Before Linux 6.14 a program started by descriptor is called after its number.
+fn name_after_execveat(name: &str) {
+    let by_fd = sys::execfn().is_some_and(|f| f.to_bytes().starts_with(b"/dev/fd/"));
+    if by_fd && let Ok(name) = std::ffi::CString::new(name) {
+        // The name is for ps(1) only.
+        let _ = sys::set_comm(&name);
+    }
+}
+
+fn arguments(argc: c_int, argv: Argv) -> Vec<OsString> {
+    let count = usize::try_from(argc).unwrap_or(0);
+    let mut all = Vec::with_capacity(count);
+    for i in 0..count {
+        // SAFETY: argv has argc entries.
+        let at = unsafe { argv.0.add(i) };
+        // SAFETY: see above.
+        let entry = unsafe { *at };
+        // SAFETY: an entry below argc is a C string.
+        let arg = unsafe { CStr::from_ptr(entry) };
+        all.push(OsStr::from_bytes(arg.to_bytes()).to_owned());
+    }
+    all
+}
+
+const ARENA_SIZE: usize = 256 * 1024;
+
+/// A bump allocator over .bss that falls back to the C library's when it is full.
+pub struct Arena {
+    used: AtomicUsize,
+    memory: UnsafeCell<[u8; ARENA_SIZE]>,
+}
+
+// SAFETY: disjoint parts of the memory are handed out through an atomic counter.
+unsafe impl Sync for Arena {}
+
+impl Arena {
+    /// An empty arena; costs nothing until it is touched.
+    #[allow(clippy::new_without_default, reason = "made once, in a static")]
+    #[allow(clippy::large_stack_arrays, reason = "evaluated at compile time")]
+    pub const fn new() -> Self {
+        Self { used: AtomicUsize::new(0), memory: UnsafeCell::new([0; ARENA_SIZE]) }
+    }
+
+    fn contains(&self, at: *mut u8) -> bool {
+        let start = self.memory.get().cast::<u8>().addr();
+        (start..start.saturating_add(ARENA_SIZE)).contains(&at.addr())
+    }
+}
+
+// SAFETY: `alloc` gives every caller its own aligned part of the arena or what the
+// system allocator gives; memory of the arena is never reused.
+unsafe impl GlobalAlloc for Arena {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let base = self.memory.get().cast::<u8>();
+        let mut start = 0;
+        let taken =
+            self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                let mask = layout.align().wrapping_sub(1);
+                let aligned = base.addr().checked_add(used)?.checked_add(mask)? & !mask;
+                start = aligned.checked_sub(base.addr())?;
+                start.checked_add(layout.size()).filter(|end| *end <= ARENA_SIZE)
+            });
+        if taken.is_err() {
+            // SAFETY: the caller's contract is passed on.
+            return unsafe { System.alloc(layout) };
+        }
+        // SAFETY: start + size lies within the arena.
+        unsafe { base.add(start) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        if !self.contains(at) {
+            // SAFETY: it came from the system allocator, see alloc.
+            unsafe { System.dealloc(at, layout) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arena_aligns_and_falls_back_when_it_is_full() {
+        static ARENA: Arena = Arena::new();
+        let odd = Layout::from_size_align(3, 1).unwrap();
+        let page = Layout::from_size_align(4096, 4096).unwrap();
+        let huge = Layout::from_size_align(ARENA_SIZE, 8).unwrap();
+
+        // SAFETY: the layouts have sizes above zero.
+        let [a, b, c] = [odd, page, huge].map(|layout| unsafe { ARENA.alloc(layout) });
+
+        assert!(ARENA.contains(a) && ARENA.contains(b) && !ARENA.contains(c));
+        assert_eq!(b.addr() % 4096, 0);
+        // SAFETY: allocated above with the same layout.
+        unsafe { ARENA.dealloc(c, huge) };
+    }
+}

@@ -1,0 +1,21 @@
+//! What two or more Bordmittel tools need, and nothing else.
+//!
+//! A tool is `run = parse -> read the host -> plan -> apply -> exec`. The plan is a
+//! value made by a pure function; these modules carry it out and pass it on.
+
+pub mod chain;
+pub mod cli;
+pub mod entry;
+pub mod explain;
+pub mod fail;
+pub mod idmap;
+pub mod inroot;
+pub mod mount;
+pub mod nstype;
+pub mod parse;
+pub mod proc;
+pub mod spawn;
+pub mod status;
+pub mod sys;
+
+pub use fail::{Context, Fail};

@@ -1,0 +1,263 @@
+//! Fork a child that becomes COMMAND, wait for it, end as it ended.
+//!
+//! Only links that must outlive COMMAND's start wait: a new pid namespace needs a fork,
+//! a cgroup needs somebody to remove it. The one that waits is transparent: signals sent
+//! to it reach the child, a stopped child stops it, and it dies of what the child died of.
+
+use std::convert::Infallible;
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::libc::{self, c_int};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+
+use crate::sys::{self, Came, Disposition};
+use crate::{Context, Fail, entry, proc};
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By exit(3) with this status.
+    Exited(u8),
+    /// By this signal.
+    Killed(c_int),
+}
+
+/// Whether the child is to die with the process that waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bond {
+    /// `PR_SET_PDEATHSIG` SIGKILL: a killed link leaves nothing behind.
+    DieWithParent,
+    /// It lives on.
+    Free,
+}
+
+/// What to fork with.
+#[derive(Debug)]
+pub struct Spawn<'a> {
+    /// The tool's name, for the child's messages.
+    pub tool: &'a str,
+    /// `CLONE_NEW*` flags.
+    pub flags: i32,
+    /// On v2, the cgroup to start in (`CLONE_INTO_CGROUP`, Linux 5.7).
+    pub cgroup: Option<BorrowedFd<'a>>,
+    /// Whether it dies with us.
+    pub bond: Bond,
+}
+
+/// A child that was forked and is waited for.
+pub struct Child {
+    /// Its id in our pid namespace.
+    pub pid: libc::pid_t,
+    /// It, even after its id was given to another.
+    pub pidfd: OwnedFd,
+    /// It is the init process of a pid namespace of its own.
+    init: bool,
+}
+
+impl Spawn<'_> {
+    /// Forks; the child runs `body`, which ends in an exec or says why it did not.
+    ///
+    /// `body` is given a descriptor of its parent (a pidfd), to hand on to links that
+    /// change credentials, see [`keep_bond`]. All signals stay blocked in the parent,
+    /// for [`Child::wait`]; the child has the mask and dispositions of before.
+    ///
+    /// # Errors
+    /// `EAGAIN`, `EPERM`, `ENOSPC` … of clone(2), for the caller to explain.
+    pub fn fork(
+        &self,
+        body: impl FnOnce(OwnedFd) -> Result<Infallible, Fail>,
+    ) -> Result<Child, Errno> {
+        let parent = sys::pidfd_open(nix::unistd::getpid().as_raw())?;
+        let mut mask = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask))?;
+        // A caller that ignores SIGCHLD would have the kernel reap the child unseen.
+        let sigchld = sys::default_signal(libc::SIGCHLD)?;
+        match sys::fork(u64::from(self.flags.cast_unsigned()), self.cgroup) {
+            Err(e) => {
+                restore(&mask, &sigchld)?;
+                Err(e)
+            }
+            Ok(Some((pid, pidfd))) => {
+                Ok(Child { pid, pidfd, init: self.flags & libc::CLONE_NEWPID != 0 })
+            }
+            Ok(None) => sys::exit_now(self.child(parent, &mask, &sigchld, body)),
+        }
+    }
+
+    fn child(
+        &self,
+        parent: OwnedFd,
+        mask: &SigSet,
+        sigchld: &Disposition,
+        body: impl FnOnce(OwnedFd) -> Result<Infallible, Fail>,
+    ) -> u8 {
+        let ready =
+            restore(mask, sigchld).failed_to("restore signals").and_then(|()| match self
+                .bond
+            {
+                Bond::DieWithParent => bind(parent.as_fd(), libc::SIGKILL),
+                Bond::Free => Ok(()),
+            });
+        match ready.and_then(|()| body(parent)) {
+            Ok(never) => match never {},
+            Err(fail) => entry::report(self.tool, &fail),
+        }
+    }
+}
+
+fn restore(mask: &SigSet, sigchld: &Disposition) -> Result<(), Errno> {
+    sys::restore_signal(libc::SIGCHLD, sigchld)?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None)
+}
+
+/// Dies with the parent from now on, and at once if it is dead already.
+fn bind(parent: BorrowedFd<'_>, signal: c_int) -> Result<(), Fail> {
+    let number = libc::c_ulong::from(signal.cast_unsigned());
+    sys::prctl(libc::PR_SET_PDEATHSIG, number, 0)
+        .failed_to("set the parent death signal")?;
+    if is_dead(parent) {
+        return Err(Fail::exit(137));
+    }
+    Ok(())
+}
+
+/// Changes credentials and stays bound to the parent.
+///
+/// The kernel forgets the parent death signal when ids change, prctl(2): it is set
+/// again, and the parent, where the chain knows it, is looked at once more.
+pub fn keep_bond<T>(
+    parent: Option<BorrowedFd<'_>>,
+    change: impl FnOnce() -> Result<T, Fail>,
+) -> Result<T, Fail> {
+    let signal = sys::pdeathsig().failed_to("read the parent death signal")?;
+    let done = change()?;
+    if signal != 0 {
+        let number = libc::c_ulong::from(signal.cast_unsigned());
+        sys::prctl(libc::PR_SET_PDEATHSIG, number, 0)
+            .failed_to("set the parent death signal")?;
+        if parent.is_some_and(is_dead) {
+            return Err(Fail::exit(137));
+        }
+    }
+    Ok(done)
+}
+
+fn is_dead(pidfd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(pidfd, PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0)
+}
+
+impl Child {
+    /// Waits for the end, forwarding signals meanwhile.
+    pub fn wait(&self) -> Result<Ended, Fail> {
+        let all = SigSet::all();
+        loop {
+            if let Some(ended) = self.wait_once(&all, None)? {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// One turn of [`Child::wait`]: looks, then takes one signal or times out.
+    pub fn wait_once(
+        &self,
+        all: &SigSet,
+        ms: Option<u32>,
+    ) -> Result<Option<Ended>, Fail> {
+        if let Some(ended) = self.look()? {
+            return Ok(Some(ended));
+        }
+        match sys::wait_signal(all, ms) {
+            Ok(Came { signal: libc::SIGCHLD, .. })
+            | Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Ok(came) => self.forward(came),
+            Err(e) => return Err(Fail::os("cannot wait for a signal", e)),
+        }
+        Ok(None)
+    }
+
+    fn look(&self) -> Result<Option<Ended>, Fail> {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG;
+        match waitid(Id::PIDFd(self.pidfd.as_fd()), flags)
+            .failed_to("wait for COMMAND")?
+        {
+            WaitStatus::Exited(_, status) => {
+                Ok(Some(Ended::Exited(u8::try_from(status & 0xff).unwrap_or(255))))
+            }
+            WaitStatus::Signaled(_, signal, _) => Ok(Some(Ended::Killed(number(signal)))),
+            WaitStatus::Stopped(..) => {
+                // The shell that started us must see its job stopped, and wakes us.
+                let _ = nix::sys::signal::kill(Pid::this(), Signal::SIGSTOP);
+                let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGCONT);
+                Ok(None)
+            }
+            WaitStatus::Continued(_)
+            | WaitStatus::StillAlive
+            | WaitStatus::PtraceEvent(..)
+            | WaitStatus::PtraceSyscall(_) => Ok(None),
+        }
+    }
+
+    /// Sends the child what was sent to us.
+    ///
+    /// What the terminal sends, it sends to the whole foreground group: the child has
+    /// it already unless it left the group. The init process of a pid namespace is deaf
+    /// to signals it does not catch, pid_namespaces(7); where any other process would
+    /// die of the signal, it is killed, as if the namespace were not there.
+    fn forward(&self, came: Came) {
+        let group = |pid| nix::unistd::getpgid(pid).ok();
+        let has_it =
+            !came.from_process && group(Some(Pid::from_raw(self.pid))) == group(None);
+        if !has_it {
+            // It may be gone by now; then its end is what comes next.
+            let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), came.signal);
+        }
+        if self.init && is_deadly(came.signal) && self.is_deaf_to(came.signal) {
+            let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
+        }
+    }
+
+    fn is_deaf_to(&self, signal: c_int) -> bool {
+        let Ok(status) = fs::read_to_string(format!("/proc/{}/status", self.pid)) else {
+            return false;
+        };
+        let bit =
+            1_u64.checked_shl(signal.cast_unsigned().saturating_sub(1)).unwrap_or(0);
+        ["SigCgt", "SigIgn", "SigBlk"].iter().all(|set| {
+            proc::status_mask(&status, set).is_some_and(|mask| mask & bit == 0)
+        })
+    }
+}
+
+#[allow(clippy::as_conversions, reason = "an enum of C integers has no other way out")]
+fn number(signal: Signal) -> c_int {
+    signal as c_int
+}
+
+/// The signals that people end programs with, signal(7).
+fn is_deadly(signal: c_int) -> bool {
+    matches!(signal, libc::SIGHUP | libc::SIGINT | libc::SIGQUIT | libc::SIGTERM)
+}
+
+/// Ends this process as the child ended.
+///
+/// Dies of the same signal, so that a shell says so, but leaves no second core file.
+pub fn end_like(ended: Ended) -> Fail {
+    let signal = match ended {
+        Ended::Exited(status) => return Fail::exit(status),
+        Ended::Killed(signal) => signal,
+    };
+    let _ = sys::prctl(libc::PR_SET_DUMPABLE, 0, 0);
+    let _ = sys::default_signal(signal);
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+    if let Ok(myself) = sys::pidfd_open(Pid::this().as_raw()) {
+        let _ = sys::pidfd_send_signal(myself.as_fd(), signal);
+    }
+    // Still here: an init process is immune.
+    Fail::exit(u8::try_from(signal.saturating_add(128)).unwrap_or(255))
+}

@@ -1,0 +1,372 @@
+//! The system calls that nix lacks, one thin wrapper each.
+//!
+//! Nothing here decides anything: a wrapper is one line of C-meaning, takes borrowed
+//! descriptors, returns owned ones that are close-on-exec, and errors are errno(3).
+#![allow(unsafe_code, reason = "the one place where raw system calls live")]
+#![allow(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "C integer types at the system call border"
+)]
+
+use std::ffi::{CStr, CString};
+use std::mem::{MaybeUninit, size_of};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::{null, null_mut};
+use std::time::Duration;
+
+use libc::{c_char, c_int, c_long, c_uint, c_ulong};
+use nix::errno::Errno;
+
+type Result<T> = std::result::Result<T, Errno>;
+
+/// Evaluates `syscall(2)` with the arguments given and turns -1 into errno.
+macro_rules! call {
+    ($number:ident $(, $arg:expr)* $(,)?) => {{
+        // SAFETY: every pointer handed in is a live reference, C string or null of the
+        // type the call's man page names, and every descriptor is borrowed for its time.
+        let ret: c_long = unsafe { libc::syscall(libc::$number $(, $arg)*) };
+        if ret == -1 { Err(Errno::last()) } else { Ok(ret) }
+    }};
+}
+
+fn own(ret: c_long) -> OwnedFd {
+    // SAFETY: the kernel just made this descriptor for us and nobody else has it.
+    unsafe { OwnedFd::from_raw_fd(ret as RawFd) }
+}
+
+/// Takes possession of a descriptor number that the caller of the program handed over.
+///
+/// # Errors
+/// `EBADF` when it is not open.
+pub fn adopt(fd: RawFd) -> Result<OwnedFd> {
+    set_cloexec(fd, true)?;
+    Ok(own(c_long::from(fd)))
+}
+
+/// `fcntl(2)` `F_SETFD`: close-on-exec on or off.
+pub fn set_cloexec(fd: RawFd, on: bool) -> Result<()> {
+    let flags = if on { libc::FD_CLOEXEC } else { 0 };
+    // SAFETY: F_SETFD takes an integer; no memory is involved.
+    Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, flags) }).map(drop)
+}
+
+/// `fcntl(2)` `F_GETFL`: how the descriptor was opened, or `EBADF`.
+pub fn open_flags(fd: RawFd) -> Result<c_int> {
+    // SAFETY: F_GETFL takes no argument.
+    Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFL) })
+}
+
+/// `fsopen(2)`: a new file system context. Since Linux 5.2.
+pub fn fsopen(fstype: &CStr) -> Result<OwnedFd> {
+    call!(SYS_fsopen, fstype.as_ptr(), 1).map(own)
+}
+
+/// `fsconfig(2)` with a string value; `None` sets a flag parameter.
+pub fn fsconfig_set(fs: BorrowedFd<'_>, key: &CStr, value: Option<&CStr>) -> Result<()> {
+    let command = c_uint::from(value.is_some());
+    let value = value.map_or(null(), CStr::as_ptr);
+    call!(SYS_fsconfig, fs.as_raw_fd(), command, key.as_ptr(), value, 0).map(drop)
+}
+
+/// `fsconfig(2)` `FSCONFIG_SET_FD`.
+pub fn fsconfig_fd(fs: BorrowedFd<'_>, key: &CStr, fd: BorrowedFd<'_>) -> Result<()> {
+    let none = null::<c_char>();
+    call!(SYS_fsconfig, fs.as_raw_fd(), 5, key.as_ptr(), none, fd.as_raw_fd()).map(drop)
+}
+
+/// `fsconfig(2)` `FSCONFIG_CMD_CREATE`: make the superblock.
+pub fn fsconfig_create(fs: BorrowedFd<'_>) -> Result<()> {
+    let none = null::<c_char>();
+    call!(SYS_fsconfig, fs.as_raw_fd(), 6, none, none, 0).map(drop)
+}
+
+/// `fsmount(2)`: a detached mount of the superblock, with `MOUNT_ATTR_*`.
+pub fn fsmount(fs: BorrowedFd<'_>, attr: u64) -> Result<OwnedFd> {
+    call!(SYS_fsmount, fs.as_raw_fd(), 1, attr).map(own)
+}
+
+/// `open_tree(2)`.
+pub fn open_tree(dir: BorrowedFd<'_>, path: &CStr, flags: c_uint) -> Result<OwnedFd> {
+    call!(SYS_open_tree, dir.as_raw_fd(), path.as_ptr(), flags).map(own)
+}
+
+/// `move_mount(2)` of a mount descriptor onto a directory or file descriptor.
+pub fn move_mount(mount: BorrowedFd<'_>, at: BorrowedFd<'_>) -> Result<()> {
+    let flags: c_uint = 0x4 | 0x40; // MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
+    let empty = c"".as_ptr();
+    call!(SYS_move_mount, mount.as_raw_fd(), empty, at.as_raw_fd(), empty, flags)
+        .map(drop)
+}
+
+/// `mount_setattr(2)` on a descriptor. Since Linux 5.12.
+pub fn mount_setattr(
+    fd: BorrowedFd<'_>,
+    recursive: bool,
+    attr: &MountAttr,
+) -> Result<()> {
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    let size = size_of::<MountAttr>();
+    call!(SYS_mount_setattr, fd.as_raw_fd(), c"".as_ptr(), flags, attr, size).map(drop)
+}
+
+/// `struct mount_attr` of mount_setattr(2).
+#[repr(C)]
+#[derive(Debug, Default, Clone, Copy)]
+pub struct MountAttr {
+    /// `MOUNT_ATTR_*` to set.
+    pub set: u64,
+    /// `MOUNT_ATTR_*` to clear.
+    pub clear: u64,
+    /// `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED` or 0 to leave it.
+    pub propagation: u64,
+    /// A user namespace descriptor with `MOUNT_ATTR_IDMAP`.
+    pub userns: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// What `fork` came back with: nothing in the child, pid and pidfd in the parent.
+pub type Forked = Option<(libc::pid_t, OwnedFd)>;
+
+/// `clone3(2)` as fork(2), with namespace flags and, on v2, the cgroup to start in.
+///
+/// Sound only in a single-threaded process, which every tool that calls it is. Where
+/// clone3 is missing or filtered (`ENOSYS`), clone(2) serves if no cgroup is asked for.
+pub fn fork(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
+    let mut pidfd: c_int = -1;
+    let into_cgroup = if cgroup.is_some() { 0x2_0000_0000 } else { 0 };
+    let args = CloneArgs {
+        flags: flags | into_cgroup | libc::CLONE_PIDFD as u64,
+        pidfd: (&raw mut pidfd) as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        cgroup: cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
+        ..CloneArgs::default()
+    };
+    let pid = match call!(SYS_clone3, &raw const args, size_of::<CloneArgs>()) {
+        Err(Errno::ENOSYS) if cgroup.is_none() => {
+            let flags = args.flags | args.exit_signal;
+            call!(SYS_clone, flags, null::<u8>(), &raw mut pidfd, null::<u8>(), 0)?
+        }
+        other => other?,
+    };
+    Ok((pid != 0).then(|| (pid as libc::pid_t, own(c_long::from(pidfd)))))
+}
+
+/// `_exit(2)`: no destructors, no buffers. What a forked child ends with.
+pub fn exit_now(status: u8) -> ! {
+    // SAFETY: does not return and touches no memory.
+    unsafe { libc::_exit(c_int::from(status)) }
+}
+
+/// `execveat(2)`; comes back only with the reason it failed.
+pub fn execveat(
+    dir: BorrowedFd<'_>,
+    path: &CStr,
+    argv: &[CString],
+    envp: &[&CStr],
+) -> Errno {
+    let list = |of: &mut dyn Iterator<Item = *const c_char>| -> Vec<*const c_char> {
+        of.chain(std::iter::once(null())).collect()
+    };
+    let argv = list(&mut argv.iter().map(|a| a.as_ptr()));
+    let envp = list(&mut envp.iter().map(|e| e.as_ptr()));
+    let flags = if path.is_empty() { libc::AT_EMPTY_PATH } else { 0 };
+    let (dir, path) = (dir.as_raw_fd(), path.as_ptr());
+    match call!(SYS_execveat, dir, path, argv.as_ptr(), envp.as_ptr(), flags) {
+        Ok(_) => Errno::UnknownErrno,
+        Err(e) => e,
+    }
+}
+
+/// environ(7): the `NAME=VALUE` strings of this process.
+pub fn environ() -> Vec<&'static CStr> {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    let mut all = Vec::new();
+    // SAFETY: the C library set it before main and no tool ever changes it.
+    let mut at = unsafe { environ };
+    while !at.is_null() {
+        // SAFETY: the array ends with a null pointer, which was not met yet.
+        let entry = unsafe { *at };
+        if entry.is_null() {
+            break;
+        }
+        // SAFETY: a non-null entry is a C string that lives as long as the process.
+        all.push(unsafe { CStr::from_ptr(entry) });
+        // SAFETY: stays within the array, see above.
+        at = unsafe { at.add(1) };
+    }
+    all
+}
+
+/// `pidfd_open(2)`. Since Linux 5.3.
+pub fn pidfd_open(pid: libc::pid_t) -> Result<OwnedFd> {
+    call!(SYS_pidfd_open, pid, 0).map(own)
+}
+
+/// `pidfd_send_signal(2)`; signal 0 only asks whether the process is there.
+pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: c_int) -> Result<()> {
+    call!(SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, null::<u8>(), 0).map(drop)
+}
+
+/// `setns(2)`; with a pidfd, several `CLONE_NEW*` at once (since Linux 5.8).
+pub fn setns(fd: BorrowedFd<'_>, flags: c_int) -> Result<()> {
+    call!(SYS_setns, fd.as_raw_fd(), flags).map(drop)
+}
+
+/// `unshare(2)`, with `CLONE_NEWTIME`, which nix does not know.
+pub fn unshare(flags: c_int) -> Result<()> {
+    call!(SYS_unshare, flags).map(drop)
+}
+
+/// `prctl(2)` with plain integer arguments.
+pub fn prctl(option: c_int, a: c_ulong, b: c_ulong) -> Result<c_long> {
+    call!(SYS_prctl, option, a, b, 0 as c_ulong, 0 as c_ulong)
+}
+
+/// `PR_GET_PDEATHSIG`: the signal this process gets when its parent dies, 0 for none.
+pub fn pdeathsig() -> Result<c_int> {
+    let mut signal: c_int = 0;
+    prctl(libc::PR_GET_PDEATHSIG, (&raw mut signal) as c_ulong, 0)?;
+    Ok(signal)
+}
+
+/// `PR_SET_NAME`: the name in /proc/PID/comm.
+pub fn set_comm(name: &CStr) -> Result<()> {
+    prctl(libc::PR_SET_NAME, name.as_ptr() as c_ulong, 0).map(drop)
+}
+
+/// `setresuid(2)` of this thread, all three ids.
+pub fn setresuid(uid: u32) -> Result<()> {
+    call!(SYS_setresuid, uid, uid, uid).map(drop)
+}
+
+/// `setresgid(2)` of this thread, all three ids.
+pub fn setresgid(gid: u32) -> Result<()> {
+    call!(SYS_setresgid, gid, gid, gid).map(drop)
+}
+
+/// `setgroups(2)` of this thread.
+pub fn setgroups(gids: &[u32]) -> Result<()> {
+    call!(SYS_setgroups, gids.len(), gids.as_ptr()).map(drop)
+}
+
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+/// `capget(2)` of this thread: effective, permitted, inheritable as bit masks.
+pub fn capget() -> Result<[u64; 3]> {
+    let header = [CAPABILITY_VERSION_3, 0];
+    let mut data = [[0_u32; 3]; 2];
+    call!(SYS_capget, header.as_ptr(), data.as_mut_ptr())?;
+    let [[e, p, i], [e_high, p_high, i_high]] = data;
+    let join = |low, high| u64::from(low) | u64::from(high) << 32;
+    Ok([join(e, e_high), join(p, p_high), join(i, i_high)])
+}
+
+/// `capset(2)` of this thread: effective, permitted, inheritable in one call.
+pub fn capset(sets: [u64; 3]) -> Result<()> {
+    let header = [CAPABILITY_VERSION_3, 0];
+    let data = [sets.map(|s| s as u32), sets.map(|s| (s >> 32) as u32)];
+    call!(SYS_capset, header.as_ptr(), data.as_ptr()).map(drop)
+}
+
+/// `fsetxattr(2)`, or on the link itself by `lsetxattr(2)` of `/proc/self/fd/N/NAME`.
+pub fn fsetxattr(fd: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Result<()> {
+    let (data, len) = (value.as_ptr(), value.len());
+    call!(SYS_fsetxattr, fd.as_raw_fd(), name.as_ptr(), data, len, 0).map(drop)
+}
+
+/// `lsetxattr(2)`: on the link itself where the path names a symbolic link.
+pub fn lsetxattr(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
+    let (data, len) = (value.as_ptr(), value.len());
+    call!(SYS_lsetxattr, path.as_ptr(), name.as_ptr(), data, len, 0).map(drop)
+}
+
+/// `fgetxattr(2)` into `buf`; the length of the value.
+pub fn fgetxattr(fd: BorrowedFd<'_>, name: &CStr, buf: &mut [u8]) -> Result<usize> {
+    let (data, len) = (buf.as_mut_ptr(), buf.len());
+    call!(SYS_fgetxattr, fd.as_raw_fd(), name.as_ptr(), data, len).map(|n| n as usize)
+}
+
+/// getauxval(3): a value that the kernel left for the program; 0 for none.
+pub fn auxv(kind: c_ulong) -> c_ulong {
+    // SAFETY: reads the auxiliary vector, any kind may be asked for.
+    unsafe { libc::getauxval(kind) }
+}
+
+/// `AT_EXECFN` of getauxval(3): the path this program was executed by.
+pub fn execfn() -> Option<&'static CStr> {
+    let at = auxv(libc::AT_EXECFN) as *const c_char;
+    if at.is_null() {
+        return None;
+    }
+    // SAFETY: the kernel put a C string there, which lives as long as the process.
+    Some(unsafe { CStr::from_ptr(at) })
+}
+
+/// A signal's disposition, kept to be given back to COMMAND.
+pub struct Disposition(libc::sigaction);
+
+/// `sigaction(2)`: sets the default disposition and hands out the one before.
+pub fn default_signal(signal: c_int) -> Result<Disposition> {
+    // SAFETY: all-zero is SIG_DFL with no flags and an empty mask.
+    let default: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    let mut old = default;
+    // SAFETY: both structures are live and of the type that sigaction(2) names.
+    Errno::result(unsafe { libc::sigaction(signal, &raw const default, &raw mut old) })?;
+    Ok(Disposition(old))
+}
+
+/// `sigaction(2)`: puts a kept disposition back.
+pub fn restore_signal(signal: c_int, kept: &Disposition) -> Result<()> {
+    // SAFETY: the structure came from sigaction(2) itself.
+    Errno::result(unsafe { libc::sigaction(signal, &raw const kept.0, null_mut()) })
+        .map(drop)
+}
+
+/// A signal that came, and whether a process sent it (not the kernel or the terminal).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Came {
+    /// Its number.
+    pub signal: c_int,
+    /// `si_code` <= 0: kill(2), sigqueue(3) and the like.
+    pub from_process: bool,
+}
+
+/// `sigtimedwait(2)` for the signals of `set`, for ever without a timeout.
+///
+/// # Errors
+/// `EAGAIN` when the time is over, `EINTR`.
+pub fn wait_signal(
+    set: &nix::sys::signal::SigSet,
+    timeout_ms: Option<u32>,
+) -> Result<Came> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let span = Duration::from_millis(timeout_ms.unwrap_or(0).into());
+    let tv_nsec = c_long::from(span.subsec_nanos());
+    let time = libc::timespec { tv_sec: span.as_secs().cast_signed(), tv_nsec };
+    let time = timeout_ms.map_or(null(), |_| &raw const time);
+    // SAFETY: set, info and time are live and of the types sigtimedwait(2) names.
+    let ret = unsafe { libc::sigtimedwait(set.as_ref(), info.as_mut_ptr(), time) };
+    Errno::result(ret)?;
+    // SAFETY: zeroed is a valid siginfo_t, and the call succeeded.
+    let info = unsafe { info.assume_init() };
+    Ok(Came { signal: info.si_signo, from_process: info.si_code <= 0 })
+}

@@ -1,0 +1,1 @@
+//! Builds image archives of every layout for tests and the demo.

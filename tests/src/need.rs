@@ -1,0 +1,108 @@
+//! What a test needs of the machine. Unmet needs fail, unless they are allowed by name.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use common::proc::{mountinfo, status_mask};
+
+use crate::tool;
+
+/// Whether the machine has it.
+///
+/// # Panics
+/// With the reason when it has not, unless the variable `ALLOW_SKIP` (a list with commas)
+/// names the key: then a line goes to the file that `SKIP_LOG` names, and to stderr.
+pub fn have(key: &str) -> bool {
+    let Err(reason) = check(key) else { return true };
+    let name = std::thread::current().name().unwrap_or("?").to_owned();
+    let allowed = std::env::var("ALLOW_SKIP").unwrap_or_default();
+    assert!(
+        allowed.split(',').any(|k| k == key),
+        "needs {key}: {reason} (ALLOW_SKIP={key} lets this test be skipped)"
+    );
+    let line = format!("SKIPPED {name}: needs {key}: {reason}\n");
+    eprint!("{line}");
+    if let Some(log) = std::env::var_os("SKIP_LOG") {
+        let mut file = OpenOptions::new().append(true).create(true).open(log).unwrap();
+        file.write_all(line.as_bytes()).unwrap();
+    }
+    false
+}
+
+fn check(key: &str) -> Result<(), String> {
+    let yes = |is: bool, reason: &str| if is { Ok(()) } else { Err(reason.to_owned()) };
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let is_root = nix::unistd::geteuid().is_root();
+    match key {
+        "root" => {
+            let sys_admin = status_mask(&status, "CapEff").unwrap_or(0) & 1 << 21 != 0;
+            yes(is_root && sys_admin, "not root with CAP_SYS_ADMIN")
+        }
+        "user" => yes(!is_root, "this is root"),
+        "userns" => yes(sandbox_works(), "no unprivileged user namespaces here"),
+        "subuid" => yes(
+            has_subids(),
+            "no line for this user in /etc/subuid and /etc/subgid, or no newuidmap",
+        ),
+        "cgroup-v1" => yes(has_mount("cgroup"), "no cgroup v1 hierarchy is mounted"),
+        "cgroup-v2" => yes(has_mount("cgroup2"), "no cgroup v2 hierarchy is mounted"),
+        "shared" => yes(shared().is_some(), "no ../shared beside the project"),
+        "big-image" => yes(
+            big_image().is_some(),
+            "no image of make_images.sh: BIG_IMAGES names its directory",
+        ),
+        _ => match key.strip_prefix("program:") {
+            Some(program) => yes(in_path(program), "not installed"),
+            None => panic!("nobody knows how to tell whether there is {key}"),
+        },
+    }
+}
+
+fn sandbox_works() -> bool {
+    let sandbox = Command::new(tool("sandbox"))
+        .args(["--user", "--mount", "--", "true"])
+        .stderr(Stdio::null())
+        .status();
+    sandbox.is_ok_and(|s| s.success())
+}
+
+fn has_subids() -> bool {
+    let uid = nix::unistd::getuid();
+    let name = nix::unistd::User::from_uid(uid).ok().flatten().map(|u| u.name);
+    let number = uid.to_string();
+    let listed = |file| {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        text.lines().any(|l| {
+            let owner = l.split(':').next();
+            owner == Some(&number) || owner == name.as_deref()
+        })
+    };
+    listed("/etc/subuid")
+        && listed("/etc/subgid")
+        && (uid.is_root() || in_path("newuidmap"))
+}
+
+fn has_mount(fstype: &str) -> bool {
+    mountinfo(&std::fs::read("/proc/self/mountinfo").unwrap())
+        .iter()
+        .any(|m| m.fstype == fstype)
+}
+
+fn in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+/// The directory of real and hostile images beside the project, where there is one.
+pub fn shared() -> Option<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    dir.join("images").is_dir().then(|| dir.canonicalize().unwrap())
+}
+
+/// Where make_images.sh has put its big images: the variable `BIG_IMAGES`.
+pub fn big_image() -> Option<PathBuf> {
+    let dir = PathBuf::from(std::env::var_os("BIG_IMAGES")?);
+    dir.join("debian-nginx.docker.tar").is_file().then_some(dir)
+}

@@ -1,0 +1,1 @@
+//! cap-drop against the real kernel.

@@ -1,0 +1,1 @@
+//! cg-limit against the real kernel.

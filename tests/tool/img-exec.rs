@@ -1,0 +1,1 @@
+//! img-exec against the real kernel.

@@ -1,0 +1,1 @@
+//! img-unpack against the real kernel.

@@ -1,0 +1,1 @@
+//! ns-enter against the real kernel.

@@ -1,0 +1,1 @@
+//! ns-run against the real kernel.

@@ -1,0 +1,1 @@
+//! ovl-mount against the real kernel.

@@ -1,0 +1,1 @@
+//! root-pivot against the real kernel.

@@ -1,0 +1,138 @@
+//! Makes the /dev: everything by descriptor of a tmpfs that nobody else has touched.
+//!
+//! DIR lies in an image's root, where dev may be a link to a directory of the host's
+//! (CVE-2026-41579): it is opened without following a link, the tmpfs is mounted on that
+//! descriptor, and no path is looked up twice.
+
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use common::fail::Hint;
+use common::inroot::{Root, child_dir};
+use common::mount::{Attr, Depth, Mount};
+use common::{Context, Fail};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
+use nix::mount::{MntFlags, umount2};
+use nix::sys::stat::{
+    FchmodatFlags, Mode, SFlag, fchmodat, fstat, makedev, mkdirat, mknodat,
+};
+use nix::unistd::{fchdir, symlinkat};
+
+use crate::plan::{Device, Step};
+
+const NODE_MODE: Mode = Mode::from_bits_truncate(0o666);
+
+/// Carries the steps out; takes the mount away again when one fails.
+pub(crate) fn apply(steps: &[Step]) -> Result<(), Fail> {
+    let Some((Step::Tmpfs { target }, rest)) = steps.split_first() else {
+        return Err(Fail::new("cannot carry out a plan without a place"));
+    };
+    let dev = mount_tmpfs(target)?;
+    rest.iter().try_for_each(|step| carry_out(step, dev.as_fd())).inspect_err(|_| {
+        // By descriptor, and only the process that is about to end moves there.
+        if fchdir(&dev).is_ok() {
+            let _ = umount2(".", MntFlags::MNT_DETACH);
+        }
+    })
+}
+
+fn carry_out(step: &Step, dev: BorrowedFd<'_>) -> Result<(), Fail> {
+    match step {
+        Step::Tmpfs { target } => {
+            Err(Fail::cannot("mount twice on", target, "planned wrongly"))
+        }
+        Step::Mknod(device) => mknod(dev, *device),
+        Step::Bind(device) => bind(dev, *device),
+        Step::Link { name, to } => symlinkat(*to, dev, *name).cannot("make link", name),
+        Step::Mount { name, fstype, attr, options } => {
+            mkdirat(dev, *name, Mode::from_bits_truncate(0o755))
+                .cannot("make directory", name)?;
+            let place = child_dir(dev, OsStr::new(name)).cannot("open", name)?;
+            new_mount(fstype, *attr, options)
+                .and_then(|mount| mount.attach(place.as_fd()))
+                .cannot(&format!("mount {fstype} on"), name)
+        }
+    }
+}
+
+/// The directory, never through a link in its last part; made where it is missing.
+fn mount_tmpfs(target: &Path) -> Result<OwnedFd, Fail> {
+    let place = open_place(target).cannot("open directory", target)?;
+    let options = [("mode", "755".into()), ("size", "64M".into())];
+    let attr = Attr::NOSUID.and(Attr::STRICTATIME);
+    let tmpfs = new_mount("tmpfs", attr, &options)
+        .cannot("mount tmpfs on", target)
+        .hint_on(Errno::EPERM, "mounting takes CAP_SYS_ADMIN: ns-run -U -r --mount")?;
+    tmpfs.attach(place.as_fd()).cannot("mount tmpfs on", target)?;
+    let here = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    openat(&tmpfs, ".", here, Mode::empty()).cannot("open", target)
+}
+
+fn open_place(target: &Path) -> Result<OwnedFd, Errno> {
+    let here = Path::new(".");
+    let above = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(here);
+    let Some(name) = target.file_name() else {
+        return Root::open(target)?.dir(here);
+    };
+    let above = Root::open(above)?;
+    match mkdirat(&above, name, Mode::from_bits_truncate(0o755)) {
+        Ok(()) | Err(Errno::EEXIST | Errno::EROFS) => child_dir(above.as_fd(), name),
+        Err(e) => Err(e),
+    }
+}
+
+fn new_mount(
+    fstype: &str,
+    attr: Attr,
+    options: &[(&'static str, String)],
+) -> Result<Mount, Errno> {
+    let c = |text: &str| CString::new(text).map_err(|_| Errno::EINVAL);
+    let fs = common::mount::Fs::open(&c(fstype)?)?;
+    for (key, value) in options {
+        fs.set(&c(key)?, &c(value)?)?;
+    }
+    fs.mount(attr)
+}
+
+fn mknod(dev: BorrowedFd<'_>, device: Device) -> Result<(), Fail> {
+    let Device { name, major, minor } = device;
+    mknodat(dev, name, SFlag::S_IFCHR, NODE_MODE, makedev(major, minor))
+        .cannot("make device", name)
+        .hint_on(
+            Errno::EPERM,
+            "making nodes takes CAP_MKNOD in the first user namespace, use --bind",
+        )?;
+    // The umask had its say.
+    fchmodat(dev, name, NODE_MODE, FchmodatFlags::FollowSymlink)
+        .cannot("set mode of", name)
+}
+
+/// Binds the host's node, once it is proved to be the device it is called after.
+fn bind(dev: BorrowedFd<'_>, device: Device) -> Result<(), Fail> {
+    let source = Path::new("/dev").join(device.name);
+    let found = open(
+        &source,
+        OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+    .cannot("open", &source)?;
+    let stat = fstat(&found).cannot("read", &source)?;
+    let is_char =
+        SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFCHR;
+    if !is_char || stat.st_rdev != makedev(device.major, device.minor) {
+        let wanted =
+            format!("not the character device {}:{}", device.major, device.minor);
+        return Err(Fail::cannot("bind", source, wanted));
+    }
+    let create = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let place =
+        openat(dev, device.name, create, NODE_MODE).cannot("make", device.name)?;
+    let attach = || {
+        let mount = Mount::clone_fd(found.as_fd(), Depth::One)?;
+        mount.add(Attr::NOSUID.and(Attr::NOEXEC), Depth::One)?;
+        mount.attach(place.as_fd())
+    };
+    attach().cannot("bind", source)
+}

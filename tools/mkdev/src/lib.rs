@@ -1,0 +1,24 @@
+//! mkdev: populate a /dev, by device nodes as real root, by binds elsewhere.
+#![forbid(unsafe_code)]
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+
+use common::chain::Chain;
+use common::{Fail, explain};
+
+mod apply;
+pub mod cli;
+pub mod plan;
+
+/// Runs the tool: `args` is argv with the program's name.
+pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
+    let cli: cli::Cli = common::cli::parse(args)?;
+    let plan = plan::Plan::new(&cli, &plan::Host::read()?);
+    if cli.link.explain {
+        return Err(explain::explain(&plan.steps, &cli.link.command));
+    }
+    let chain = Chain::inherit()?;
+    apply::apply(&plan.steps)?;
+    chain.exec(&cli.link.command)
+}

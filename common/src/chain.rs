@@ -147,15 +147,23 @@ impl Chain {
         env: &[&CStr],
     ) -> Result<Infallible, Fail> {
         let Some(program) = command.first() else { return Err(Fail::done()) };
-        let argv = command
-            .iter()
-            .map(|arg| CString::new(arg.as_bytes()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| Fail::cannot("run", program, "an argument has a NUL byte"))?;
+        let argv = c_strings(command)?;
         let error = match link_name(program) {
             Some(name) => self.exec_link(name, &argv, env)?,
             None => exec_path(program, &argv, env),
         };
+        Err(not_run(program, error))
+    }
+
+    /// Becomes a program that an image's config names: never a tool of ours, whatever
+    /// it is called, and with nothing handed on.
+    pub fn exec_image(
+        self,
+        command: &[OsString],
+        env: &[&CStr],
+    ) -> Result<Infallible, Fail> {
+        let Some(program) = command.first() else { return Err(Fail::done()) };
+        let error = exec_path(program, &c_strings(command)?, env);
         Err(not_run(program, error))
     }
 
@@ -244,6 +252,10 @@ fn is_sealed(dir: impl AsFd) -> bool {
 
 fn value(entry: &'static CStr, name: &str) -> Option<&'static str> {
     entry.to_str().ok()?.strip_prefix(name)?.strip_prefix('=')
+}
+
+fn c_strings(words: &[OsString]) -> Result<Vec<CString>, Fail> {
+    words.iter().map(|word| c_name(word.as_bytes())).collect()
 }
 
 fn c_name(bytes: &[u8]) -> Result<CString, Fail> {

@@ -1,0 +1,76 @@
+# `./just RECIPE` works on a fresh machine; `just RECIPE` where just is installed.
+
+target := "target/x86_64-unknown-linux-musl"
+
+[private]
+default:
+    @just --list --unsorted
+
+# Build the tools and run an image in a container, each stage explained
+[group('use')]
+demo *IMAGE_AND_COMMAND:
+    cargo build --quiet --workspace --bins
+    @PATH="$PWD/{{ target }}/debug:$PATH" examples/demo.sh {{ IMAGE_AND_COMMAND }}
+
+# Build the release binaries
+[group('use')]
+build:
+    cargo build --release --workspace --exclude tests
+
+# Install binaries, man pages and completions below PREFIX
+[group('use')]
+install PREFIX="/usr/local" DESTDIR="": build
+    packaging/install.sh "{{ target }}/release" "{{ DESTDIR }}{{ PREFIX }}"
+
+# All that CI runs: checks, tests as this user, as root also as an ordinary user
+[group('test')]
+test: check test-all
+
+# Format, lints, licences, shell scripts, man pages, forbidden words
+[group('test')]
+check:
+    tests/check.sh
+
+# All tests that this user may run
+[group('test')]
+test-all:
+    tests/test.sh
+
+# One tool's tests
+[group('test')]
+test-tool TOOL:
+    cargo build --quiet --workspace --bins
+    cargo test -p {{ TOOL }}
+
+# Start-up and chain times as ratios to the peers, paired in one run
+[group('test')]
+bench RUNS="200":
+    cargo build --quiet --release --workspace --bins
+    {{ target }}/release/bench {{ RUNS }}
+
+# Sizes of the release binaries against their budget
+[group('test')]
+size: build
+    tests/size.sh "{{ target }}/release"
+
+# Show a man page of the tree
+[group('doc')]
+man PAGE:
+    man -l man/{{ PAGE }}.*
+
+# Rewrite the generated completions
+[group('doc')]
+completions:
+    cargo build --quiet --workspace --bins
+    UPDATE=1 cargo test -q -p tests --test docs completions
+
+# Rewrite the inline golden texts
+[group('dev')]
+bless:
+    UPDATE_EXPECT=1 UPDATE=1 tests/test.sh
+
+# The tools for 64-bit Arm must compile
+[group('dev')]
+aarch64:
+    rustup target add aarch64-unknown-linux-musl
+    cargo check --workspace --target aarch64-unknown-linux-musl

@@ -1,0 +1,12 @@
+#!/bin/sh
+# size.sh BINARIES: fails when a release binary is larger than its budget.
+set -eu
+bin=$1 status=0
+for tool in tools/*/; do
+    name=$(basename "$tool")
+    size=$(stat -c %s "$bin/$name")
+    case $name in img-unpack) budget=1500000 ;; *) budget=800000 ;; esac
+    printf '%-11s %8d of %8d bytes\n' "$name" "$size" "$budget"
+    [ "$size" -le "$budget" ] || status=1
+done
+exit $status

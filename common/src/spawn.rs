@@ -12,7 +12,6 @@ use nix::errno::Errno;
 use nix::libc::{self, c_int};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use crate::sys::{self, Came, Disposition};
@@ -34,6 +33,35 @@ pub enum Bond {
     DieWithParent,
     /// It lives on.
     Free,
+}
+
+/// All signals blocked until COMMAND has them, and what they were before.
+///
+/// For a link that makes something which outlives it: held from before the making until
+/// after the removing, no signal can end the link in between.
+pub struct Held {
+    mask: SigSet,
+    sigchld: Disposition,
+}
+
+impl Held {
+    /// Blocks all signals; SIGCHLD gets its default.
+    ///
+    /// # Errors
+    /// None that a sound process could meet.
+    pub fn hold() -> Result<Self, Errno> {
+        let mut mask = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask))?;
+        // A caller that ignores SIGCHLD would have the kernel reap the child unseen.
+        let sigchld = sys::default_signal(libc::SIGCHLD)?;
+        Ok(Self { mask, sigchld })
+    }
+
+    /// Gives them back.
+    pub fn release(&self) -> Result<(), Errno> {
+        sys::restore_signal(libc::SIGCHLD, &self.sigchld)?;
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None)
+    }
 }
 
 /// What to fork with.
@@ -72,34 +100,38 @@ impl Spawn<'_> {
         &self,
         body: impl FnOnce(OwnedFd) -> Result<Infallible, Fail>,
     ) -> Result<Child, Errno> {
+        let held = Held::hold()?;
+        self.fork_held(&held, body).inspect_err(|_| {
+            let _ = held.release();
+        })
+    }
+
+    /// As [`Spawn::fork`] where the signals are held already; they stay so on failure.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn fork_held(
+        &self,
+        held: &Held,
+        body: impl FnOnce(OwnedFd) -> Result<Infallible, Fail>,
+    ) -> Result<Child, Errno> {
         let parent = sys::pidfd_open(nix::unistd::getpid().as_raw())?;
-        let mut mask = SigSet::empty();
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask))?;
-        // A caller that ignores SIGCHLD would have the kernel reap the child unseen.
-        let sigchld = sys::default_signal(libc::SIGCHLD)?;
-        match sys::fork(u64::from(self.flags.cast_unsigned()), self.cgroup) {
-            Err(e) => {
-                restore(&mask, &sigchld)?;
-                Err(e)
-            }
-            Ok(Some((pid, pidfd))) => {
+        match sys::fork(u64::from(self.flags.cast_unsigned()), self.cgroup)? {
+            Some((pid, pidfd)) => {
                 Ok(Child { pid, pidfd, init: self.flags & libc::CLONE_NEWPID != 0 })
             }
-            Ok(None) => sys::exit_now(self.child(parent, &mask, &sigchld, body)),
+            None => sys::exit_now(self.child(parent, held, body)),
         }
     }
 
     fn child(
         &self,
         parent: OwnedFd,
-        mask: &SigSet,
-        sigchld: &Disposition,
+        held: &Held,
         body: impl FnOnce(OwnedFd) -> Result<Infallible, Fail>,
     ) -> u8 {
         let ready =
-            restore(mask, sigchld).failed_to("restore signals").and_then(|()| match self
-                .bond
-            {
+            held.release().failed_to("restore signals").and_then(|()| match self.bond {
                 Bond::DieWithParent => bind(parent.as_fd(), libc::SIGKILL),
                 Bond::Free => Ok(()),
             });
@@ -108,11 +140,6 @@ impl Spawn<'_> {
             Err(fail) => entry::report(self.tool, &fail),
         }
     }
-}
-
-fn restore(mask: &SigSet, sigchld: &Disposition) -> Result<(), Errno> {
-    sys::restore_signal(libc::SIGCHLD, sigchld)?;
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None)
 }
 
 /// Dies with the parent from now on, and at once if it is dead already.
@@ -182,24 +209,19 @@ impl Child {
     }
 
     fn look(&self) -> Result<Option<Ended>, Fail> {
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG;
-        match waitid(Id::PIDFd(self.pidfd.as_fd()), flags)
-            .failed_to("wait for COMMAND")?
-        {
-            WaitStatus::Exited(_, status) => {
-                Ok(Some(Ended::Exited(u8::try_from(status & 0xff).unwrap_or(255))))
+        let seen = sys::wait_child(self.pidfd.as_fd()).failed_to("wait for COMMAND")?;
+        match seen.code {
+            libc::CLD_EXITED => {
+                Ok(Some(Ended::Exited(u8::try_from(seen.status & 0xff).unwrap_or(255))))
             }
-            WaitStatus::Signaled(_, signal, _) => Ok(Some(Ended::Killed(number(signal)))),
-            WaitStatus::Stopped(..) => {
+            libc::CLD_KILLED | libc::CLD_DUMPED => Ok(Some(Ended::Killed(seen.status))),
+            libc::CLD_STOPPED => {
                 // The shell that started us must see its job stopped, and wakes us.
                 let _ = nix::sys::signal::kill(Pid::this(), Signal::SIGSTOP);
                 let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGCONT);
                 Ok(None)
             }
-            WaitStatus::Continued(_)
-            | WaitStatus::StillAlive
-            | WaitStatus::PtraceEvent(..)
-            | WaitStatus::PtraceSyscall(_) => Ok(None),
+            _ => Ok(None),
         }
     }
 
@@ -211,8 +233,9 @@ impl Child {
     /// die of the signal, it is killed, as if the namespace were not there.
     fn forward(&self, came: Came) {
         let group = |pid| nix::unistd::getpgid(pid).ok();
-        let has_it =
-            !came.from_process && group(Some(Pid::from_raw(self.pid))) == group(None);
+        let has_it = !came.from_process
+            && is_terminals(came.signal)
+            && group(Some(Pid::from_raw(self.pid))) == group(None);
         if !has_it {
             // It may be gone by now; then its end is what comes next.
             let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), came.signal);
@@ -234,9 +257,22 @@ impl Child {
     }
 }
 
-#[allow(clippy::as_conversions, reason = "an enum of C integers has no other way out")]
-fn number(signal: Signal) -> c_int {
-    signal as c_int
+/// The signals that the kernel sends to a terminal's whole foreground group.
+///
+/// Any other signal of the kernel's is meant for one process: an alarm(2) set before
+/// the exec of a link comes to the link alone.
+fn is_terminals(signal: c_int) -> bool {
+    matches!(
+        signal,
+        libc::SIGHUP
+            | libc::SIGINT
+            | libc::SIGQUIT
+            | libc::SIGTSTP
+            | libc::SIGTTIN
+            | libc::SIGTTOU
+            | libc::SIGCONT
+            | libc::SIGWINCH
+    )
 }
 
 /// The signals that people end programs with, signal(7).
@@ -254,7 +290,8 @@ pub fn end_like(ended: Ended) -> Fail {
     };
     let _ = sys::prctl(libc::PR_SET_DUMPABLE, 0, 0);
     let _ = sys::default_signal(signal);
-    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+    // Only this one: another that waits meanwhile must not be what we die of.
+    let _ = sys::unblock_signal(signal);
     if let Ok(myself) = sys::pidfd_open(Pid::this().as_raw()) {
         let _ = sys::pidfd_send_signal(myself.as_fd(), signal);
     }

@@ -226,6 +226,30 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: c_int) -> Result<()> {
     call!(SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, null::<u8>(), 0).map(drop)
 }
 
+/// What `waitid(2)` saw: `CLD_EXITED`, `CLD_KILLED` …, and the status or signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waited {
+    /// `CLD_*`, 0 when there is nothing to see.
+    pub code: c_int,
+    /// The exit status or the signal's number; real-time signals have no name in nix.
+    pub status: c_int,
+}
+
+/// `waitid(2)` of a pidfd with `WNOHANG`: an end or a stop. Since Linux 5.4.
+pub fn wait_child(pidfd: BorrowedFd<'_>) -> Result<Waited> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG;
+    let id = pidfd.as_raw_fd() as libc::id_t;
+    // SAFETY: the descriptor is borrowed and info is live and of the type named.
+    let ret = unsafe { libc::waitid(libc::P_PIDFD, id, info.as_mut_ptr(), flags) };
+    Errno::result(ret)?;
+    // SAFETY: zeroed is a valid siginfo_t, which is what stays where nothing is seen.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: waitid fills this member, and it was zeroed before.
+    let status = unsafe { info.si_status() };
+    Ok(Waited { code: info.si_code, status })
+}
+
 /// `setns(2)`; with a pidfd, several `CLONE_NEW*` at once (since Linux 5.8).
 pub fn setns(fd: BorrowedFd<'_>, flags: c_int) -> Result<()> {
     call!(SYS_setns, fd.as_raw_fd(), flags).map(drop)
@@ -339,6 +363,18 @@ pub fn restore_signal(signal: c_int, kept: &Disposition) -> Result<()> {
     // SAFETY: the structure came from sigaction(2) itself.
     Errno::result(unsafe { libc::sigaction(signal, &raw const kept.0, null_mut()) })
         .map(drop)
+}
+
+/// `sigprocmask(2)` `SIG_UNBLOCK` of one signal, also a real-time one.
+pub fn unblock_signal(signal: c_int) -> Result<()> {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: the set is live; sigemptyset(3) initialises it.
+    Errno::result(unsafe { libc::sigemptyset(set.as_mut_ptr()) })?;
+    // SAFETY: the set was initialised above; a bad number is EINVAL.
+    Errno::result(unsafe { libc::sigaddset(set.as_mut_ptr(), signal) })?;
+    let how = libc::SIG_UNBLOCK;
+    // SAFETY: the set was initialised above.
+    Errno::result(unsafe { libc::sigprocmask(how, set.as_ptr(), null_mut()) }).map(drop)
 }
 
 /// A signal that came, and whether a process sent it (not the kernel or the terminal).

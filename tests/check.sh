@@ -27,7 +27,7 @@ cargo deny --log-level error check bans licenses sources
 
 say shellcheck
 command -v shellcheck >/dev/null || missing shellcheck shellcheck
-git ls-files -- just '*.sh' .ci/run | xargs shellcheck
+git ls-files -- just '*.sh' examples/sillycon .ci/run | xargs shellcheck
 
 say mandoc
 command -v mandoc >/dev/null || missing mandoc mandoc

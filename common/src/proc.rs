@@ -19,6 +19,12 @@ pub fn in_initial_userns() -> Result<bool, Fail> {
     Ok(meta.ino() == INITIAL_USERNS)
 }
 
+/// Whether /proc is procfs: an image can have files of any kind there.
+pub fn is_mounted() -> bool {
+    nix::sys::statfs::statfs("/proc")
+        .is_ok_and(|fs| fs.filesystem_type() == nix::sys::statfs::PROC_SUPER_MAGIC)
+}
+
 /// A line of /proc/self/mountinfo, proc_pid_mountinfo(5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountInfo {

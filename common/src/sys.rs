@@ -292,6 +292,12 @@ pub fn setgroups(gids: &[u32]) -> Result<()> {
     call!(SYS_setgroups, gids.len(), gids.as_ptr()).map(drop)
 }
 
+/// Whether `setgroups(2)` is allowed: one gid too many is `EINVAL` then, else `EPERM`.
+pub fn may_setgroups() -> bool {
+    let too_many = 65537; // NGROUPS_MAX + 1
+    call!(SYS_setgroups, too_many, null::<u32>()) == Err(Errno::EINVAL)
+}
+
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
 /// `capget(2)` of this thread: effective, permitted, inheritable as bit masks.

@@ -1,28 +1,45 @@
 #!/bin/sh
-# as-nobody.sh SKIPS: the unprivileged tests once more, as uid 65534 with subordinate ids.
+# as-nobody.sh SKIPS TEST-COMMAND…: runs the tests as uid 65534 with subordinate ids.
 #
-# Builds as root, runs the tests as nobody in a private mount namespace, where /etc/subuid
-# and /etc/subgid have a line for it; nothing of the machine is changed.
+# Built as root, run as nobody: in a private mount namespace /etc/subuid and /etc/subgid
+# have a line for it, and the machine is not changed. The checkout may lie where only root
+# can go, so binaries and what the tests read are copied.
 set -eu
 cd "$(dirname "$0")/.."
-skips=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-chmod 755 "$work"
-echo 'nobody:500000:65536' >"$work/subid"
-# The checkout may lie where only root can go: the tests run from a copy of the binaries.
-cargo nextest archive --workspace --archive-file "$work/tests.tar.zst" >/dev/null 2>&1
-cat >"$work/run" <<'R'
+WORK=$(mktemp -d) ALLOW_SKIP=$1
+shift
+trap 'rm -rf "$WORK"' EXIT
+target=target/x86_64-unknown-linux-musl/debug
+mkdir -p "$WORK/debug/deps" "$WORK/project" "$WORK/shared" "$WORK/big"
+find "$target" -maxdepth 1 -type f -perm -u+x -exec cp {} "$WORK/debug/" \;
+cp -r README.md examples man completions "$WORK/project/"
+echo 'nobody:500000:65536' >"$WORK/subid"
+cat >"$WORK/run" <<'R'
 #!/bin/sh
-exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all -- "$@"
+# run BINARY [ARG]…: as nobody, from the copy.
+copy=$WORK/debug/deps/$(basename "$1")
+if ! [ -e "$copy" ]; then
+    cp "$1" "$copy.$$"
+    mv "$copy.$$" "$copy"
+fi
+shift
+cd "$WORK"
+exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all -- "$copy" "$@"
 R
-chmod 755 "$work/run"
+chmod -R go+rX "$WORK"
+chmod 755 "$WORK/run"
+PROJECT=$WORK/project
+CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUNNER=$WORK/run
+export WORK ALLOW_SKIP PROJECT CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUNNER
 # shellcheck disable=SC2016 # expanded by the inner shell
-CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUNNER=$work/run \
-    ALLOW_SKIP=$skips WORK=$work \
-    unshare --mount sh -euc '
-        touch /etc/subuid /etc/subgid
+unshare --mount sh -euc '
+    if [ -e /etc/subuid ] && [ -e /etc/subgid ] && command -v newuidmap >/dev/null; then
         mount --bind "$WORK/subid" /etc/subuid
         mount --bind "$WORK/subid" /etc/subgid
-        exec cargo nextest run --archive-file "$WORK/tests.tar.zst" --extract-to "$WORK"
-    '
+    else
+        ALLOW_SKIP=$ALLOW_SKIP,subuid
+    fi
+    if [ -d ../shared/images ]; then mount --bind ../shared "$WORK/shared"; fi
+    if [ -n "${BIG_IMAGES:-}" ]; then mount --bind "$BIG_IMAGES" "$WORK/big" && BIG_IMAGES=$WORK/big; fi
+    exec "$@"
+' sh "$@"

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Arg, Command, CommandFactory};
+use kit::need::project;
 
 /// Every tool's command line.
 fn tools() -> Vec<Command> {
@@ -24,10 +25,6 @@ fn tools() -> Vec<Command> {
         command.build();
     }
     all
-}
-
-fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 fn read(path: impl AsRef<Path>) -> String {

@@ -1,13 +1,12 @@
 //! The runnable recipes run.
 
-use std::path::Path;
-
 use kit::image::demo;
 use kit::{Run, need, tool};
 
 fn example(name: &str) -> Run {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name);
-    Run::program(path.canonicalize().unwrap()).tools_in_path().timeout(60)
+    Run::program(kit::need::project().join("examples").join(name))
+        .tools_in_path()
+        .timeout(60)
 }
 
 mod userns {

@@ -95,9 +95,15 @@ fn in_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
+/// The project's directory: the variable `PROJECT`, or where this was compiled.
+pub fn project() -> PathBuf {
+    let compiled = || Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+    std::env::var_os("PROJECT").map_or_else(compiled, PathBuf::from)
+}
+
 /// The directory of real and hostile images beside the project, where there is one.
 pub fn shared() -> Option<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let dir = project().join("../shared");
     dir.join("images").is_dir().then(|| dir.canonicalize().unwrap())
 }
 

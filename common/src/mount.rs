@@ -205,6 +205,15 @@ impl Mount {
     pub fn attach(&self, at: BorrowedFd<'_>) -> Result<()> {
         sys::move_mount(self.as_fd(), at)
     }
+
+    /// Takes an attached mount away again, with all that lies on it.
+    ///
+    /// umount2(2) takes no descriptor, so this process moves there first: it is for one
+    /// that is about to end.
+    pub fn take_away(&self) -> Result<()> {
+        nix::unistd::fchdir(self)?;
+        nix::mount::umount2(".", nix::mount::MntFlags::MNT_DETACH)
+    }
 }
 
 /// Sets the propagation of the mount that a path of ours lies on, from there down.

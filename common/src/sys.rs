@@ -159,7 +159,8 @@ pub fn fork(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
         ..CloneArgs::default()
     };
     let pid = match call!(SYS_clone3, &raw const args, size_of::<CloneArgs>()) {
-        Err(Errno::ENOSYS) if cgroup.is_none() => {
+        // There, CLONE_NEWTIME would be read as part of the exit signal.
+        Err(Errno::ENOSYS) if cgroup.is_none() && flags & 0xff == 0 => {
             let flags = args.flags | args.exit_signal;
             call!(SYS_clone, flags, null::<u8>(), &raw mut pidfd, null::<u8>(), 0)?
         }
@@ -260,6 +261,19 @@ pub fn unshare(flags: c_int) -> Result<()> {
     call!(SYS_unshare, flags).map(drop)
 }
 
+/// netdevice(7) `SIOCSIFFLAGS`: sets the loopback device's flags to `IFF_UP`.
+pub fn loopback_up() -> Result<()> {
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+    let socket = call!(SYS_socket, libc::AF_INET, kind, 0).map(own)?;
+    // SAFETY: all-zero is a valid ifreq.
+    let mut request: libc::ifreq = unsafe { MaybeUninit::zeroed().assume_init() };
+    for (to, from) in request.ifr_name.iter_mut().zip(*b"lo") {
+        *to = from as c_char;
+    }
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    call!(SYS_ioctl, socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request).map(drop)
+}
+
 /// `prctl(2)` with plain integer arguments.
 pub fn prctl(option: c_int, a: c_ulong, b: c_ulong) -> Result<c_long> {
     call!(SYS_prctl, option, a, b, 0 as c_ulong, 0 as c_ulong)
@@ -333,6 +347,37 @@ pub fn lsetxattr(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
 pub fn fgetxattr(fd: BorrowedFd<'_>, name: &CStr, buf: &mut [u8]) -> Result<usize> {
     let (data, len) = (buf.as_mut_ptr(), buf.len());
     call!(SYS_fgetxattr, fd.as_raw_fd(), name.as_ptr(), data, len).map(|n| n as usize)
+}
+
+/// `fremovexattr(2)`.
+pub fn fremovexattr(fd: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    call!(SYS_fremovexattr, fd.as_raw_fd(), name.as_ptr()).map(drop)
+}
+
+/// The mount that a file lies on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MountOf {
+    /// Its id, as in mountinfo.
+    pub id: u64,
+    /// The file is the root of the mount.
+    pub is_root: bool,
+}
+
+/// `statx(2)` of a path, or of the descriptor where it is empty. Since Linux 5.8.
+pub fn mount_of(dir: BorrowedFd<'_>, path: &CStr) -> Result<MountOf> {
+    let mut found = MaybeUninit::<libc::statx>::zeroed();
+    let (flags, wanted) = (libc::AT_EMPTY_PATH, libc::STATX_MNT_ID);
+    let out = found.as_mut_ptr();
+    call!(SYS_statx, dir.as_raw_fd(), path.as_ptr(), flags, wanted, out)?;
+    // SAFETY: all-zero is a valid structure, and the call succeeded.
+    let found = unsafe { found.assume_init() };
+    let is_root = found.stx_attributes & libc::STATX_ATTR_MOUNT_ROOT as u64 != 0;
+    Ok(MountOf { id: found.stx_mnt_id, is_root })
+}
+
+/// `NS_GET_USERNS` of ioctl_ns(2): the user namespace that owns a namespace.
+pub fn userns_of(ns: BorrowedFd<'_>) -> Result<OwnedFd> {
+    call!(SYS_ioctl, ns.as_raw_fd(), 0xb701).map(own)
 }
 
 /// getauxval(3): a value that the kernel left for the program; 0 for none.

@@ -132,10 +132,15 @@ impl Chain {
 
     /// Becomes COMMAND with the environment as it is.
     pub fn exec(self, command: &[OsString]) -> Result<Infallible, Fail> {
-        let ours = format!("{VARIABLE}=");
-        let mut env = sys::environ();
-        env.retain(|e| !e.to_bytes().starts_with(ours.as_bytes()));
-        self.exec_with(command, &env)
+        self.exec_with(command, &own_environment())
+    }
+
+    /// Becomes the user's shell as a login shell: `-` and its name are argv\[0\].
+    pub fn exec_shell(self, shell: &OsStr) -> Result<Infallible, Fail> {
+        let mut name = OsString::from("-");
+        name.push(cli::basename(shell));
+        let error = exec_path(shell, &c_strings(&[name])?, &own_environment());
+        Err(not_run(shell, error))
     }
 
     /// Becomes COMMAND with an environment of `NAME=VALUE` strings.
@@ -248,6 +253,14 @@ fn is_sealed(dir: impl AsFd) -> bool {
     let sealed =
         nix::sys::statvfs::FsFlags::ST_RDONLY | nix::sys::statvfs::FsFlags::ST_NOSUID;
     nix::sys::statvfs::fstatvfs(dir).is_ok_and(|fs| fs.flags().contains(sealed))
+}
+
+/// environ(7) without the variable.
+fn own_environment() -> Vec<&'static CStr> {
+    let ours = format!("{VARIABLE}=");
+    let mut all = sys::environ();
+    all.retain(|e| !e.to_bytes().starts_with(ours.as_bytes()));
+    all
 }
 
 fn value(entry: &'static CStr, name: &str) -> Option<&'static str> {

@@ -4,6 +4,7 @@
 //! a cgroup needs somebody to remove it. The one that waits is transparent: signals sent
 //! to it reach the child, a stopped child stops it, and it dies of what the child died of.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -85,6 +86,8 @@ pub struct Child {
     pub pidfd: OwnedFd,
     /// It is the init process of a pid namespace of its own.
     init: bool,
+    /// The signal that it was deaf to and was killed in the place of.
+    killed_for: Cell<Option<c_int>>,
 }
 
 impl Spawn<'_> {
@@ -118,7 +121,8 @@ impl Spawn<'_> {
         let parent = sys::pidfd_open(nix::unistd::getpid().as_raw())?;
         match sys::fork(u64::from(self.flags.cast_unsigned()), self.cgroup)? {
             Some((pid, pidfd)) => {
-                Ok(Child { pid, pidfd, init: self.flags & libc::CLONE_NEWPID != 0 })
+                let init = self.flags & libc::CLONE_NEWPID != 0;
+                Ok(Child { pid, pidfd, init, killed_for: Cell::new(None) })
             }
             None => sys::exit_now(self.child(parent, held, body)),
         }
@@ -190,6 +194,20 @@ impl Child {
         }
     }
 
+    /// Waits for the end of a helper, which gets none of our signals: they stay pending.
+    pub fn reap(&self) -> Result<Ended, Fail> {
+        loop {
+            if let Some(ended) = self.look()? {
+                return Ok(ended);
+            }
+            let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(e) => return Err(Fail::os("cannot wait for a helper", e)),
+            }
+        }
+    }
+
     /// One turn of [`Child::wait`]: looks, then takes one signal or times out.
     pub fn wait_once(
         &self,
@@ -214,7 +232,11 @@ impl Child {
             libc::CLD_EXITED => {
                 Ok(Some(Ended::Exited(u8::try_from(seen.status & 0xff).unwrap_or(255))))
             }
-            libc::CLD_KILLED | libc::CLD_DUMPED => Ok(Some(Ended::Killed(seen.status))),
+            libc::CLD_KILLED | libc::CLD_DUMPED => {
+                let asked =
+                    self.killed_for.get().filter(|_| seen.status == libc::SIGKILL);
+                Ok(Some(Ended::Killed(asked.unwrap_or(seen.status))))
+            }
             libc::CLD_STOPPED => {
                 // The shell that started us must see its job stopped, and wakes us.
                 let _ = nix::sys::signal::kill(Pid::this(), Signal::SIGSTOP);
@@ -241,6 +263,8 @@ impl Child {
             let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), came.signal);
         }
         if self.init && is_deadly(came.signal) && self.is_deaf_to(came.signal) {
+            // What it dies of is told as the signal that was meant.
+            self.killed_for.set(Some(came.signal));
             let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
         }
     }

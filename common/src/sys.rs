@@ -141,6 +141,8 @@ struct CloneArgs {
     cgroup: u64,
 }
 
+const CLONE_NEWTIME: u64 = 0x80;
+
 /// What `fork` came back with: nothing in the child, pid and pidfd in the parent.
 pub type Forked = Option<(libc::pid_t, OwnedFd)>;
 
@@ -160,7 +162,7 @@ pub fn fork(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
     };
     let pid = match call!(SYS_clone3, &raw const args, size_of::<CloneArgs>()) {
         // There, CLONE_NEWTIME would be read as part of the exit signal.
-        Err(Errno::ENOSYS) if cgroup.is_none() && flags & 0xff == 0 => {
+        Err(Errno::ENOSYS) if cgroup.is_none() && flags & CLONE_NEWTIME == 0 => {
             let flags = args.flags | args.exit_signal;
             call!(SYS_clone, flags, null::<u8>(), &raw mut pidfd, null::<u8>(), 0)?
         }
@@ -268,7 +270,7 @@ pub fn loopback_up() -> Result<()> {
     // SAFETY: all-zero is a valid ifreq.
     let mut request: libc::ifreq = unsafe { MaybeUninit::zeroed().assume_init() };
     for (to, from) in request.ifr_name.iter_mut().zip(*b"lo") {
-        *to = from as c_char;
+        *to = c_char::from_ne_bytes([from]);
     }
     request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
     call!(SYS_ioctl, socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request).map(drop)

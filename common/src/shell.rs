@@ -1,0 +1,41 @@
+//! The user's shell, for links that are run without COMMAND.
+
+use std::ffi::{CStr, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::{passwd, sys};
+
+/// What `SHELL` says, else the user's line of /etc/passwd, else /bin/sh.
+pub fn program() -> OsString {
+    let set = sys::environ().into_iter().find_map(named);
+    let passwd = || std::fs::read("/etc/passwd").unwrap_or_default();
+    set.or_else(|| listed(&passwd(), nix::unistd::getuid().as_raw()))
+        .unwrap_or_else(|| "/bin/sh".into())
+}
+
+fn named(entry: &CStr) -> Option<OsString> {
+    let value = entry.to_bytes().strip_prefix(b"SHELL=")?;
+    (!value.is_empty()).then(|| OsStr::from_bytes(value).to_owned())
+}
+
+fn listed(passwd: &[u8], uid: u32) -> Option<OsString> {
+    let user = passwd::users(passwd).find(|user| user.uid == uid)?;
+    (!user.shell.is_empty()).then(|| user.shell.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_shell_counts_as_none() {
+        let passwd = b"a:x:1:1::/:/bin/zsh\nb:x:2:2::/:\n";
+
+        assert_eq!(named(c"SHELL=/bin/zsh"), Some("/bin/zsh".into()));
+        assert_eq!(named(c"SHELL="), None);
+        assert_eq!(named(c"SHELLS=/x"), None);
+        assert_eq!(listed(passwd, 1), Some("/bin/zsh".into()));
+        assert_eq!(listed(passwd, 2), None);
+        assert_eq!(listed(passwd, 3), None);
+    }
+}

@@ -1,12 +1,28 @@
-//! cap-drop: run a program with fewer privileges.
+//! cap-drop: run a program with fewer privileges, read back before it starts.
 #![forbid(unsafe_code)]
 
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::os::fd::AsFd;
 
-use common::Fail;
+use common::chain::Chain;
+use common::{Fail, explain, spawn};
+
+mod apply;
+pub mod cli;
+pub mod plan;
+pub mod sets;
+pub mod state;
 
 /// Runs the tool: `args` is argv with the program's name.
-pub fn run(_args: Vec<OsString>) -> Result<Infallible, Fail> {
-    Err(Fail::new("cannot do anything yet"))
+pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
+    let cli: cli::Cli = common::cli::parse(args)?;
+    let plan = plan::Plan::new(&cli, &plan::Host::read(&cli)?)?;
+    if cli.link.explain {
+        return Err(explain::explain(&plan.steps, &plan.command));
+    }
+    let chain = Chain::inherit()?;
+    let parent = chain.parent.as_ref().map(AsFd::as_fd);
+    spawn::keep_bond(parent, || apply::apply(&plan.steps))?;
+    chain.exec(&plan.command)
 }

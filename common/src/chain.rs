@@ -45,6 +45,8 @@ pub struct Chain {
     tools: Option<OwnedFd>,
     /// Where no clone can be made: the links that the command line names, one by one.
     links: Vec<(&'static str, OwnedFd)>,
+    /// The root is about to change: nothing else is a tool of ours from here.
+    is_kept: bool,
     /// The config.json of the image that was mounted.
     pub image: Option<OwnedFd>,
     /// The process that waits for this one: a pidfd.
@@ -97,6 +99,7 @@ impl Chain {
         if named.is_empty() || self.tools.is_some() || !self.links.is_empty() {
             return Ok(());
         }
+        self.is_kept = true;
         let home = own_directory()?;
         if let Ok(clone) = seal(&home) {
             self.tools = Some(clone);
@@ -188,7 +191,7 @@ impl Chain {
         if let Some((_, link)) = self.links.iter().find(|(known, _)| *known == name) {
             return Ok(sys::execveat(link.as_fd(), c"", argv, &env));
         }
-        if !self.links.is_empty() {
+        if self.is_kept || !self.links.is_empty() {
             return Ok(Errno::ENOENT);
         }
         // The root is still the caller's: beside this tool, else where PATH says.

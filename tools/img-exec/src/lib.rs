@@ -1,12 +1,25 @@
-//! img-exec: become an image's process.
+//! img-exec: become an image's process, with its user, environment, directory, command.
 #![forbid(unsafe_code)]
 
 use std::convert::Infallible;
 use std::ffi::OsString;
 
-use common::Fail;
+use common::chain::Chain;
+use common::{Fail, explain};
+
+mod apply;
+pub mod cli;
+pub mod config;
+mod host;
+pub mod plan;
 
 /// Runs the tool: `args` is argv with the program's name.
-pub fn run(_args: Vec<OsString>) -> Result<Infallible, Fail> {
-    Err(Fail::new("cannot do anything yet"))
+pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
+    let cli: cli::Cli = common::cli::parse(args)?;
+    let mut chain = Chain::inherit()?;
+    let plan = plan::Plan::new(&cli, &plan::Host::read(&cli, &mut chain)?)?;
+    if cli.explain {
+        return Err(explain::explain(&plan.steps, &[]));
+    }
+    apply::apply(plan.steps, chain)
 }

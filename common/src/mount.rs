@@ -155,6 +155,13 @@ impl AsFd for Mount {
     }
 }
 
+impl From<OwnedFd> for Mount {
+    /// The root of a mount, opened after it was attached.
+    fn from(root: OwnedFd) -> Self {
+        Self(root)
+    }
+}
+
 impl From<Mount> for OwnedFd {
     fn from(mount: Mount) -> Self {
         mount.0

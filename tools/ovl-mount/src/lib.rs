@@ -4,9 +4,27 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 
-use common::Fail;
+use common::chain::Chain;
+use common::{Fail, explain};
+
+mod apply;
+pub mod cli;
+mod diagnose;
+mod layers;
+pub mod plan;
+mod stack;
 
 /// Runs the tool: `args` is argv with the program's name.
-pub fn run(_args: Vec<OsString>) -> Result<Infallible, Fail> {
-    Err(Fail::new("cannot do anything yet"))
+pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
+    let cli: cli::Cli = common::cli::parse(args)?;
+    let plan = plan::Plan::new(&cli, plan::Host::read(&cli)?)?;
+    let command = &cli.link.command;
+    if cli.link.explain {
+        return Err(explain::explain(&plan.steps, command));
+    }
+    let mut chain = Chain::inherit()?;
+    chain.keep_tools(command)?;
+    let made = apply::apply(&plan.steps, &mut chain)?;
+    // Without COMMAND the mount is what was asked for.
+    chain.exec(command).inspect_err(|fail| made.undo_after(fail))
 }

@@ -1,0 +1,124 @@
+//! Why the kernel refused an overlay: it tells only its log, which users cannot read.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use common::fail::quote;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::libc::{dev_t, ino_t};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
+use nix::sys::statfs::{FsType, OVERLAYFS_SUPER_MAGIC, fstatfs};
+
+use crate::apply::mount_id;
+use crate::stack::{Layer, Writable};
+
+type Id = (dev_t, ino_t);
+
+/// A file system deeper than this many directories is not climbed.
+const MOST_STEPS: usize = 4096;
+
+/// The cause, where it can be found out after the fact.
+pub(crate) fn cause(
+    errno: Errno,
+    lowers: &[Layer],
+    upper: Option<&Writable>,
+) -> Option<String> {
+    if errno == Errno::ELOOP {
+        overlapping(lowers, upper)
+    } else if errno == Errno::EINVAL {
+        invalid(lowers, upper)
+    } else if errno == Errno::EBUSY {
+        let path = quote(&upper?.upper.path);
+        Some(format!("{path} or its work directory is in use"))
+    } else {
+        (errno == Errno::EPERM)
+            .then(|| "unprivileged overlays take Linux 5.11".to_owned())
+    }
+}
+
+/// Two of the directories are one, or one lies inside another.
+fn overlapping(lowers: &[Layer], upper: Option<&Writable>) -> Option<String> {
+    let all: Vec<(&Layer, Id)> = lowers
+        .iter()
+        .chain(upper.map(|u| &u.upper))
+        .chain(upper.map(|u| &u.work))
+        .filter_map(|layer| Some((layer, id(fstat(&layer.fd).ok()?))))
+        .collect();
+    let known = |other: &Layer, id: Id| {
+        let same = all.iter().find(|(l, known)| *known == id && !std::ptr::eq(*l, other));
+        same.map(|(layer, _)| quote(&layer.path))
+    };
+    all.iter().find_map(|(layer, id)| {
+        let path = quote(&layer.path);
+        if let Some(same) = known(layer, *id) {
+            let is_twice = same == path;
+            let both = format!("{path} and {same} are the same directory");
+            return Some(if is_twice { format!("{path} is named twice") } else { both });
+        }
+        ancestors(layer.fd.as_fd())
+            .find_map(|above| known(layer, above))
+            .map(|above| format!("{path} lies inside {above}"))
+    })
+}
+
+fn invalid(lowers: &[Layer], upper: Option<&Writable>) -> Option<String> {
+    if let Some(nested) = lowers.iter().find(|layer| is_on(layer, OVERLAYFS_SUPER_MAGIC))
+        && !upper.is_some_and(|u| is_on(&u.upper, OVERLAYFS_SUPER_MAGIC))
+    {
+        let path = quote(&nested.path);
+        return Some(format!(
+            "{path} is on an overlay, and overlays stack two deep only"
+        ));
+    }
+    let Writable { upper, work, .. } = upper?;
+    let (path, work_path) = (quote(&upper.path), quote(&work.path));
+    if is_on(upper, OVERLAYFS_SUPER_MAGIC) {
+        return Some(format!(
+            "{path} is on an overlay, which takes no changes of another: use --tmpfs"
+        ));
+    }
+    let stat = |layer: &Layer| fstat(&layer.fd).ok().map(id);
+    let inside = |inner: &Layer, outer: &Layer| {
+        let outer = stat(outer);
+        outer.is_some()
+            && (stat(inner) == outer
+                || ancestors(inner.fd.as_fd()).any(|above| Some(above) == outer))
+    };
+    if inside(work, upper) || inside(upper, work) {
+        return Some(format!("{path} and {work_path} must not lie inside each other"));
+    }
+    if mount_id(upper.fd.as_fd()) != mount_id(work.fd.as_fd()) {
+        return Some(format!("{path} and {work_path} must be on the same mount"));
+    }
+    let stale = fstatat(&work.fd, "work/incompat/volatile", AtFlags::empty()).is_ok();
+    stale.then(|| {
+        format!("{path} is what a volatile overlay left after a crash: begin a new one")
+    })
+}
+
+fn is_on(layer: &Layer, fstype: FsType) -> bool {
+    fstatfs(&layer.fd).is_ok_and(|fs| fs.filesystem_type() == fstype)
+}
+
+fn id(stat: FileStat) -> Id {
+    (stat.st_dev, stat.st_ino)
+}
+
+/// The directories above one, up to the root.
+fn ancestors(dir: BorrowedFd<'_>) -> impl Iterator<Item = Id> {
+    let up = |dir: BorrowedFd<'_>| -> Option<(OwnedFd, Id)> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let above = openat(dir, "..", flags, Mode::empty()).ok()?;
+        let id = id(fstat(&above).ok()?);
+        Some((above, id))
+    };
+    let same = |a: &(OwnedFd, Id), b: &(OwnedFd, Id)| a.1 == b.1;
+    let first = up(dir);
+    std::iter::successors(first.map(Some), move |at| {
+        let at = at.as_ref()?;
+        up(at.0.as_fd()).filter(|next| !same(at, next)).map(Some)
+    })
+    .take(MOST_STEPS)
+    .flatten()
+    .map(|(_, id)| id)
+}

@@ -1,0 +1,257 @@
+//! Makes the groups, sets their limits, starts COMMAND in them.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+
+use common::chain::Chain;
+use common::fail::Hint;
+use common::spawn::{Bond, Child, Held, Spawn};
+use common::{Context, Fail, status};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag, open, openat};
+use nix::sys::stat::{Mode, fchmod};
+use nix::sys::uio::pread;
+use nix::unistd::{mkdir, write};
+use serde_json::{Map, Value, json};
+
+use crate::discover::Version;
+use crate::plan::{File, Limits, Plan, Step};
+
+/// A group that was made.
+pub(crate) struct Group {
+    /// Its directory.
+    pub(crate) path: PathBuf,
+    /// The generation of its hierarchy.
+    pub(crate) version: Version,
+    /// What it was made for.
+    pub(crate) controllers: Vec<&'static str>,
+    /// The directory, locked as long as this process lives: `--gc` looks for that.
+    dir: Flock<OwnedFd>,
+    /// Where the new process writes itself in.
+    entry: Option<OwnedFd>,
+}
+
+const MODE: Mode = Mode::from_bits_truncate(0o755);
+
+/// Carries one step out; a group that was made is added to `groups`, also on failure.
+pub(crate) fn apply(step: &Step, groups: &mut Vec<Group>) -> Result<(), Fail> {
+    match step {
+        Step::Enable { dir, controller } => enable(dir, controller),
+        Step::Make { dir, version, controllers } => {
+            mkdir(dir, MODE).map_err(|e| not_made(dir, *version, e))?;
+            let opened = open_group(dir).inspect_err(|_| {
+                let _ = fs::remove_dir(dir);
+            })?;
+            groups.push(Group {
+                path: dir.clone(),
+                version: *version,
+                controllers: controllers.clone(),
+                dir: opened,
+                entry: None,
+            });
+            Ok(())
+        }
+        Step::Write { dir, file } => set(made(groups, dir)?, file),
+        // All that follows is start's.
+        Step::Fork { .. } => Ok(()),
+        Step::Join { dir } => {
+            let group = made(groups, dir)?;
+            group.entry = Some(open_entry(group, "tasks")?);
+            Ok(())
+        }
+    }
+}
+
+fn made<'g>(groups: &'g mut [Group], dir: &Path) -> Result<&'g mut Group, Fail> {
+    groups
+        .iter_mut()
+        .find(|group| group.path == dir)
+        .ok_or_else(|| Fail::cannot("use", dir, "planned wrongly"))
+}
+
+fn enable(dir: &Path, controller: &str) -> Result<(), Fail> {
+    let path = dir.join("cgroup.subtree_control");
+    // One by one: a refused controller refuses all of a write.
+    fs::write(&path, format!("+{controller}"))
+        .map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(0)))
+        .cannot(&format!("enable {controller} in"), path)
+        .hint_on(Errno::EBUSY, "the group has processes, name another with --parent")
+        .hint_on(Errno::EACCES, DELEGATE)
+        .hint_on(Errno::EPERM, DELEGATE)
+        .hint_on(Errno::EROFS, READ_ONLY)
+        .hint_on(Errno::ENOENT, "the controller is not enabled in the group above")
+}
+
+const DELEGATE: &str =
+    "run as root, or in a group of yours: systemd-run --user --scope -p Delegate=yes …";
+const READ_ONLY: &str = "the cgroup file system must be mounted read-write";
+
+fn not_made(dir: &Path, version: Version, errno: Errno) -> Fail {
+    let parent = dir.parent().unwrap_or(dir);
+    let fail = Fail::cannot("make a group in", parent, errno.desc());
+    match (errno, version) {
+        (Errno::EACCES | Errno::EPERM, Version::V2) => fail.hint(DELEGATE),
+        (Errno::EACCES | Errno::EPERM, Version::V1) => {
+            fail.hint("cgroup v1 takes root, or a group of yours by --parent")
+        }
+        (Errno::EROFS, _) => fail.hint(READ_ONLY),
+        (Errno::EAGAIN, _) => {
+            fail.hint("see cgroup.max.descendants and cgroup.max.depth above")
+        }
+        _ => fail,
+    }
+}
+
+fn open_group(dir: &Path) -> Result<Flock<OwnedFd>, Fail> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let opened = open(dir, flags, Mode::empty()).cannot("open", dir)?;
+    // The umask had its say, and COMMAND may become another user.
+    fchmod(&opened, MODE).cannot("set mode of", dir)?;
+    Flock::lock(opened, FlockArg::LockExclusive).map_err(|(_, e)| e).cannot("lock", dir)
+}
+
+fn open_file(group: &Group, name: &str, mode: OFlag) -> Result<OwnedFd, Errno> {
+    let flags = mode | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(group.dir.as_fd(), name, flags, Mode::empty())
+}
+
+/// Writes a limit, and looks whether the kernel took it as it is.
+fn set(group: &Group, file: &File) -> Result<(), Fail> {
+    let path = group.path.join(file.name);
+    let opened = open_file(group, file.name, OFlag::O_RDWR)
+        .cannot("open", &path)
+        .hint_on(Errno::ENOENT, absent(file.name))?;
+    write(&opened, file.value.as_bytes())
+        .failed_to(format_args!("write {} to '{}'", file.value, path.display()))
+        .hint_on(Errno::EINVAL, "a group above may allow less")?;
+    let mut buf = [0; 64];
+    let length = pread(&opened, &mut buf, 0).cannot("read", &path)?;
+    let text = String::from_utf8_lossy(buf.get(..length).unwrap_or_default());
+    if text.trim_end() != file.reads {
+        return Err(Fail::new(format_args!(
+            "cannot write {} to '{}': the kernel made {} of it",
+            file.value,
+            path.display(),
+            text.trim_end()
+        )));
+    }
+    Ok(())
+}
+
+fn absent(file: &str) -> &'static str {
+    match file {
+        "memory.swap.max" | "memory.memsw.limit_in_bytes" => {
+            "the kernel does not count swap, boot it with swapaccount=1"
+        }
+        _ => "this kernel has no such limit",
+    }
+}
+
+fn open_entry(group: &Group, name: &str) -> Result<OwnedFd, Fail> {
+    open_file(group, name, OFlag::O_WRONLY).cannot("open", group.path.join(name))
+}
+
+/// Starts COMMAND; it is in every group before its first instruction.
+pub(crate) fn start(
+    groups: &mut [Group],
+    held: &Held,
+    chain: Chain,
+    job: &Job<'_>,
+) -> Result<Child, Fail> {
+    let mut chain = Some(chain);
+    let v2 = groups.iter().position(|group| group.version == Version::V2);
+    let into = v2.and_then(|i| groups.get(i)).map(|group| group.dir.as_fd());
+    let child = fork(groups, held, into, &mut chain, job);
+    let child = match (child, v2.and_then(|i| groups.get_mut(i))) {
+        // Before Linux 5.7, or behind a seccomp filter: the child moves itself.
+        (
+            Err(Errno::ENOSYS | Errno::EINVAL | Errno::E2BIG | Errno::EPERM),
+            Some(group),
+        ) => {
+            group.entry = Some(open_entry(group, "cgroup.procs")?);
+            fork(groups, held, None, &mut chain, job)
+        }
+        (child, _) => child,
+    };
+    let place = v2.and_then(|i| groups.get(i)).map(|group| group.path.clone());
+    match (child, place) {
+        (Ok(child), _) => Ok(child),
+        (Err(e), None) => Err(Fail::os("cannot fork", e)),
+        (Err(e), Some(path)) => Err(e)
+            .cannot("start a process in", path)
+            .hint_on(
+                Errno::EACCES,
+                "cgroup.procs of the group above both must be yours, see --parent",
+            )
+            .hint_on(Errno::EOPNOTSUPP, "the group above is threaded, see cgroups(7)"),
+    }
+}
+
+/// What the new process has to do in the groups.
+pub(crate) struct Job<'j> {
+    /// `--status-fd`.
+    pub(crate) status_fd: Option<RawFd>,
+    /// The plan, for the status.
+    pub(crate) plan: &'j Plan,
+    /// COMMAND.
+    pub(crate) command: &'j [OsString],
+}
+
+fn fork(
+    groups: &[Group],
+    held: &Held,
+    cgroup: Option<BorrowedFd<'_>>,
+    chain: &mut Option<Chain>,
+    job: &Job<'_>,
+) -> Result<Child, Errno> {
+    let spawn = Spawn { tool: "cg-limit", flags: 0, cgroup, bond: Bond::DieWithParent };
+    spawn.fork_held(held, |parent| {
+        let mut chain = chain.take().unwrap_or_default();
+        chain.parent = Some(parent);
+        enter(groups, chain, job)
+    })
+}
+
+/// The child: goes where it was not born, tells, becomes COMMAND.
+///
+/// "0" means the writer. A single thread that moves itself by `tasks` need not wait for
+/// an RCU grace period, some 10 ms, as any other way into a v1 group must.
+fn enter(groups: &[Group], chain: Chain, job: &Job<'_>) -> Result<Infallible, Fail> {
+    for group in groups {
+        if let Some(entry) = &group.entry {
+            write(entry, b"0")
+                .cannot("enter the group", &group.path)
+                .hint_on(Errno::EACCES, DELEGATE)?;
+        }
+    }
+    if let Some(fd) = job.status_fd {
+        status::write(fd, &record(groups, &job.plan.limits))?;
+    }
+    chain.exec(job.command)
+}
+
+fn record(groups: &[Group], limits: &Limits) -> Value {
+    let mut places = Map::new();
+    for group in groups {
+        for controller in &group.controllers {
+            let path = group.path.to_string_lossy().into_owned();
+            places.insert((*controller).to_owned(), path.into());
+        }
+    }
+    let mut held = Map::new();
+    let amounts =
+        [("memory", limits.memory), ("swap", limits.swap), ("pids", limits.pids)];
+    for (key, amount) in amounts {
+        if let Some(amount) = amount {
+            held.insert(key.to_owned(), amount.json());
+        }
+    }
+    if let Some(cpus) = limits.cpus {
+        held.insert("cpu-quota-us".to_owned(), cpus.quota.into());
+        held.insert("cpu-period-us".to_owned(), cpus.period.into());
+    }
+    json!({ "cgroups": places, "limits": held, "pid": nix::unistd::getpid().as_raw() })
+}

@@ -21,6 +21,9 @@ pub(crate) fn verdict(groups: &[Group], limits: &Limits) -> Option<String> {
     facts.verdict(limits.memory)
 }
 
+/// How far below a limit a charge of several pages may fail.
+const SLACK: u64 = 64 * 1024;
+
 /// What the kernel counted.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Facts {
@@ -46,12 +49,18 @@ impl Facts {
     }
 
     fn v1(read: &dyn Fn(&str) -> String) -> Self {
-        let is_hit = |file| read(file).trim_end().parse::<u64>().is_ok_and(|n| n > 0);
+        let number = |file| read(file).trim_end().parse::<u64>().ok();
+        let peak = number("memory.max_usage_in_bytes");
+        // Newer kernels do not count what failed for memory and swap together.
+        let total = number("memory.memsw.max_usage_in_bytes");
+        let is_full = total.zip(number("memory.memsw.limit_in_bytes"));
+        let is_full =
+            is_full.is_some_and(|(most, limit)| limit <= most.saturating_add(SLACK));
         Self {
             // Since Linux 4.13.
             was_killed: count(&read("memory.oom_control"), "oom_kill") > 0,
-            is_ours: is_hit("memory.failcnt") || is_hit("memory.memsw.failcnt"),
-            peak: read("memory.max_usage_in_bytes").trim_end().parse().ok(),
+            is_ours: number("memory.failcnt").is_some_and(|n| n > 0) || is_full,
+            peak,
         }
     }
 
@@ -102,7 +111,8 @@ mod tests {
             "memory.oom_control" => {
                 "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n".to_owned()
             }
-            "memory.failcnt" => "7\n".to_owned(),
+            "memory.memsw.limit_in_bytes" => "33554432\n".to_owned(),
+            "memory.memsw.max_usage_in_bytes" => "33550336\n".to_owned(),
             "memory.max_usage_in_bytes" => "33550336\n".to_owned(),
             _ => String::new(),
         };

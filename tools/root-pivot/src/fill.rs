@@ -1,0 +1,269 @@
+//! Puts mounts into the new root, each on a descriptor that was resolved inside it.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use common::fail::Hint;
+use common::inroot::{Root, child_dir};
+use common::mount::{Attr, Depth, Mount};
+use common::{Context, Fail, sys};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
+use nix::sys::stat::{Mode, SFlag, fstat, makedev, mkdirat};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
+
+use crate::apply::NEEDS_RIGHT;
+use crate::plan::{Fresh, Missing, Step};
+use crate::volume::{Bind, Inside};
+
+const DIR_MODE: Mode = Mode::from_bits_truncate(0o755);
+
+/// The new root while it is filled.
+pub(crate) struct Filler {
+    top: Mount,
+    root: Root,
+    /// What was attached so far, in this order.
+    attached: Vec<Mount>,
+    /// The caller's /dev/null, proved to be it.
+    null: Option<OwnedFd>,
+    /// The empty directory that hides directories, once it is attached somewhere.
+    empty: Option<Mount>,
+}
+
+impl Filler {
+    /// Takes the directory; where it is no mount point it is bound onto itself.
+    pub(crate) fn new(top: OwnedFd, path: &Path) -> Result<Self, Fail> {
+        let mount = sys::mount_of(top.as_fd(), c"").cannot("read", path)?;
+        let here = sys::mount_of(AT_FDCWD, c"/").cannot("read", "/")?;
+        if mount.is_root && mount.id == here.id {
+            return Err(Fail::cannot(
+                "change the root to",
+                path,
+                "it is the root already",
+            ));
+        }
+        let mut filler = Self {
+            root: top.try_clone().cannot("open", path)?.into(),
+            top: top.into(),
+            attached: Vec::new(),
+            null: None,
+            empty: None,
+        };
+        if !mount.is_root {
+            filler.cover(path)?;
+        }
+        Ok(filler)
+    }
+
+    /// Binds the root onto itself, with all that is mounted in it.
+    pub(crate) fn cover(&mut self, path: &Path) -> Result<(), Fail> {
+        let clone = Mount::clone_fd(self.top.as_fd(), Depth::Tree)
+            .cannot("bind", path)
+            .hint_on(Errno::EPERM, NEEDS_RIGHT)?;
+        clone.attach(self.top.as_fd()).cannot("bind", path)?;
+        self.root = clone.as_fd().try_clone_to_owned().cannot("open", path)?.into();
+        self.attached
+            .push(clone.as_fd().try_clone_to_owned().cannot("open", path)?.into());
+        self.top = clone;
+        Ok(())
+    }
+
+    /// The mount that becomes the root.
+    pub(crate) fn top(&self) -> &Mount {
+        &self.top
+    }
+
+    /// There is no way back from here.
+    pub(crate) fn commit(&mut self) {
+        self.attached.clear();
+    }
+
+    /// Takes everything away again; more cannot be done than to try.
+    pub(crate) fn undo(&self) {
+        for mount in self.attached.iter().rev() {
+            let _ = mount.take_away();
+        }
+    }
+
+    /// Carries out a step that attaches something.
+    pub(crate) fn fill(&mut self, step: &Step, made: Option<Mount>) -> Result<(), Fail> {
+        match (step, made) {
+            (Step::Fresh(fresh), Some(mount)) => {
+                let place = self.fresh_place(fresh)?;
+                self.attach(mount, place.as_fd(), &fresh.at)
+            }
+            (Step::Bind(bind), Some(mount)) => {
+                let place = self.bind_place(bind, &mount)?;
+                self.attach(mount, place.as_fd(), &bind.at)
+            }
+            (Step::Mask(at, missing), None) => match self.find(at, *missing, "hide")? {
+                Some(place) => self.mask(place.as_fd(), at),
+                None => Ok(()),
+            },
+            (Step::Protect(at, missing), None) => {
+                match self.find(at, *missing, "make read-only")? {
+                    Some(place) => self.protect(place.as_fd(), at),
+                    None => Ok(()),
+                }
+            }
+            _ => Err(Fail::new("cannot carry out a step that was planned wrongly")),
+        }
+    }
+
+    fn attach(
+        &mut self,
+        mount: Mount,
+        place: BorrowedFd<'_>,
+        at: &Inside,
+    ) -> Result<(), Fail> {
+        mount.attach(place).cannot("mount on", at.absolute())?;
+        self.attached.push(mount);
+        Ok(())
+    }
+
+    /// /proc and /sys as links would have the kernel's files be an image's (CVE-2019-19921,
+    /// CVE-2023-27561); other names mean what they mean in the root.
+    fn fresh_place(&self, Fresh { fstype, at, .. }: &Fresh) -> Result<OwnedFd, Fail> {
+        let verb = format!("mount {fstype} on");
+        let is_kernels = matches!(*fstype, "proc" | "sysfs");
+        let place = if is_kernels { self.plain_dir(at) } else { self.make_dirs(at) };
+        let place = place.cannot(&verb, at.absolute());
+        let place = if is_kernels {
+            place.hint_on(Errno::ENOTDIR, "a symbolic link is not followed there")?
+        } else {
+            place.hint_on(Errno::ENOTDIR, "a file or a link to nowhere is in the way")?
+        };
+        refuse_proc(place.as_fd(), at)?;
+        Ok(place)
+    }
+
+    fn plain_dir(&self, at: &Inside) -> Result<OwnedFd, Errno> {
+        let name = at.0.as_os_str();
+        match mkdirat(&self.root, name, DIR_MODE) {
+            Ok(()) | Err(Errno::EEXIST | Errno::EROFS) => {
+                child_dir(self.root.as_fd(), name)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    fn make_dirs(&self, at: &Inside) -> Result<OwnedFd, Errno> {
+        self.root.make_dirs(&at.0, DIR_MODE)
+    }
+
+    /// A directory goes onto a directory, anything else onto a file.
+    fn bind_place(&self, bind: &Bind, mount: &Mount) -> Result<OwnedFd, Fail> {
+        let at = &bind.at;
+        let stat = fstat(mount).cannot("read", &bind.source)?;
+        let place = if is(stat.st_mode, SFlag::S_IFDIR) {
+            self.make_dirs(at)
+        } else {
+            self.file(at)
+        };
+        let place = place.cannot("mount on", at.absolute())?;
+        if !is_proc(mount.as_fd()) {
+            refuse_proc(place.as_fd(), at)?;
+            if at.is_in_proc() {
+                return Err(not_proc(at));
+            }
+        }
+        Ok(place)
+    }
+
+    fn file(&self, at: &Inside) -> Result<OwnedFd, Errno> {
+        match self.root.resolve(&at.0, OFlag::O_PATH) {
+            Err(Errno::ENOENT) => {}
+            other => return other,
+        }
+        let above = at.0.parent().unwrap_or(Path::new(""));
+        let above = self.root.make_dirs(above, DIR_MODE)?;
+        let name = at.0.file_name().unwrap_or(OsStr::new(""));
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(&above, name, flags, Mode::from_bits_truncate(0o644))
+    }
+
+    fn find(
+        &self,
+        at: &Inside,
+        missing: Missing,
+        verb: &str,
+    ) -> Result<Option<OwnedFd>, Fail> {
+        match self.root.resolve(&at.0, OFlag::O_PATH) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) if missing == Missing::Skip => Ok(None),
+            found => found.cannot(verb, at.absolute()).map(Some),
+        }
+    }
+
+    /// A directory is hidden by an empty one, anything else by the null device.
+    fn mask(&mut self, place: BorrowedFd<'_>, at: &Inside) -> Result<(), Fail> {
+        let stat = fstat(place).cannot("read", at.absolute())?;
+        let cover =
+            if is(stat.st_mode, SFlag::S_IFDIR) { self.empty()? } else { self.null()? };
+        self.attach(cover, place, at)
+    }
+
+    /// One file system for all: clones of it, which Linux before 6.15 makes of attached
+    /// mounts only.
+    fn empty(&mut self) -> Result<Mount, Fail> {
+        let why = "make an empty directory";
+        let mount = if let Some(first) = &self.empty {
+            Mount::clone_fd(first.as_fd(), Depth::One)
+        } else {
+            let limits = [(c"nr_blocks", c"1"), (c"nr_inodes", c"2"), (c"mode", c"755")];
+            let attr = Attr::RDONLY.and(Attr::NOSUID).and(Attr::NODEV).and(Attr::NOEXEC);
+            Mount::new(c"tmpfs", &limits, attr)
+        }
+        .failed_to(why)?;
+        if self.empty.is_none() {
+            self.empty = Some(mount.as_fd().try_clone_to_owned().failed_to(why)?.into());
+        }
+        Ok(mount)
+    }
+
+    /// Never the image's own /dev/null (CVE-2025-31133).
+    fn null(&mut self) -> Result<Mount, Fail> {
+        let path = "/dev/null";
+        let null = match self.null.take() {
+            Some(null) => null,
+            None => open_null(path)?,
+        };
+        let clone = Mount::clone_fd(null.as_fd(), Depth::One).cannot("bind", path);
+        self.null = Some(null);
+        clone
+    }
+
+    fn protect(&mut self, place: BorrowedFd<'_>, at: &Inside) -> Result<(), Fail> {
+        let verb = "make read-only";
+        let clone = Mount::clone_fd(place, Depth::Tree).cannot(verb, at.absolute())?;
+        clone.add(Attr::RDONLY, Depth::Tree).cannot(verb, at.absolute())?;
+        self.attach(clone, place, at)
+    }
+}
+
+fn open_null(path: &str) -> Result<OwnedFd, Fail> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let null = open(path, flags, Mode::empty()).cannot("open", path)?;
+    let stat = fstat(&null).cannot("read", path)?;
+    if !is(stat.st_mode, SFlag::S_IFCHR) || stat.st_rdev != makedev(1, 3) {
+        return Err(Fail::cannot("use", path, "not the character device 1:3"));
+    }
+    Ok(null)
+}
+
+/// Programs trust what they read in /proc (CVE-2019-16884).
+fn refuse_proc(place: BorrowedFd<'_>, at: &Inside) -> Result<(), Fail> {
+    if is_proc(place) { Err(not_proc(at)) } else { Ok(()) }
+}
+
+fn is(mode: nix::libc::mode_t, kind: SFlag) -> bool {
+    mode & SFlag::S_IFMT.bits() == kind.bits()
+}
+
+fn is_proc(fd: BorrowedFd<'_>) -> bool {
+    fstatfs(fd).is_ok_and(|fs| fs.filesystem_type() == PROC_SUPER_MAGIC)
+}
+
+fn not_proc(at: &Inside) -> Fail {
+    Fail::cannot("mount on", at.absolute(), "only proc may be mounted there")
+}

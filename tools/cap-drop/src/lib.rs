@@ -10,6 +10,8 @@ use common::{Fail, explain, spawn};
 
 mod apply;
 pub mod cli;
+#[cfg(test)]
+mod model;
 pub mod plan;
 pub mod sets;
 pub mod state;

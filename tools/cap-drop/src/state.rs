@@ -50,7 +50,12 @@ impl State {
             ("ambient", self.ambient, meant.ambient),
         ];
         let (set, is, should) = *sets.iter().find(|(_, is, should)| is != should)?;
-        Some(format!("the {set} set is {is} and should be {should}"))
+        let (extra, lost) = (is.without(should), should.without(is));
+        Some(if extra.is_empty() {
+            format!("{lost} went from the {set} set")
+        } else {
+            format!("{extra} stayed in the {set} set")
+        })
     }
 }
 

@@ -142,7 +142,7 @@ fn env(cli: &Cli, host: &Host, home: &OsStr) -> Vec<OsString> {
 /// One without `=` takes the variable away: docker's rule, and images have such.
 fn set(env: &mut Vec<OsString>, entry: OsString) {
     if !entry.as_bytes().contains(&b'=') {
-        env.retain(|old| name(old) != entry.as_bytes());
+        env.retain(|old| entry.is_empty() || name(old) != entry.as_bytes());
         return;
     }
     match env.iter_mut().find(|old| name(old) == name(&entry)) {
@@ -178,6 +178,169 @@ impl Explain for Step {
             Self::Workdir(_) => "made where it is missing".to_owned(),
             Self::Ids(step) => step.why(),
             Self::Exec { .. } => "become the image's process".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/sh\nwww:x:33:33::/var/www:\n";
+    const GROUP: &[u8] = b"root:x:0:\nadm:x:4:www,root\nwww:x:33:\n";
+
+    fn host(config: &str) -> Host {
+        Host {
+            config: Config::parse(format!("{{\"config\": {config}}}").as_bytes())
+                .unwrap(),
+            passwd: PASSWD.to_vec(),
+            group: GROUP.to_vec(),
+            hostname: "box".into(),
+            ..Host::default()
+        }
+    }
+
+    fn plan(args: &[&str], host: &Host) -> Result<Vec<Step>, String> {
+        let args = ["img-exec"].iter().chain(args).map(OsString::from).collect();
+        let cli: Cli = common::cli::parse(args).map_err(|f| f.text)?;
+        Plan::new(&cli, host).map(|p| p.steps).map_err(|f| f.text)
+    }
+
+    fn exec(args: &[&str], config: &str) -> (Vec<OsString>, Vec<OsString>) {
+        match plan(args, &host(config)).unwrap().pop() {
+            Some(Step::Exec { argv, env }) => (argv, env),
+            other => panic!("no exec at the end but {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_words_are_put_together_as_docker_run_does() {
+        let both = r#"{"Entrypoint": ["e", "f"], "Cmd": ["c", "d"]}"#;
+        let cmd = r#"{"Cmd": ["c", "d"]}"#;
+        for (config, args, argv) in [
+            (both, &[][..], &["e", "f", "c", "d"][..]),
+            (both, &["x"], &["e", "f", "x"]),
+            (both, &["--", "-x", "--"], &["e", "f", "-x", "--"]),
+            (both, &["--entrypoint", "g"], &["g"]),
+            (both, &["--entrypoint", "g", "x"], &["g", "x"]),
+            (both, &["--entrypoint", "", "x"], &["x"]),
+            (cmd, &[], &["c", "d"]),
+            (cmd, &["x", "--user", "y"], &["x", "--user", "y"]),
+            (cmd, &["--entrypoint", "g"], &["g"]),
+            (r#"{"Entrypoint": [""], "Cmd": ["c"]}"#, &[], &["c"]),
+            (r#"{"Entrypoint": ["", "f"]}"#, &[], &["", "f"]),
+            (r#"{"Cmd": "one word; $(x)"}"#, &[], &["one word; $(x)"]),
+            (
+                r#"{"Cmd": ["a b", "", "new\nline", "*"]}"#,
+                &[],
+                &["a b", "", "new\nline", "*"],
+            ),
+        ] {
+            assert_eq!(exec(args, config).0, argv, "{config} {args:?}");
+        }
+    }
+
+    #[test]
+    fn the_environment_is_the_images_over_dockers_defaults() {
+        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        for (config, args, env) in [
+            ("{}", &["x"][..], &[path, "HOSTNAME=box", "HOME=/root"][..]),
+            (
+                r#"{"Env": ["PATH=/bin", "A=1", "A=second", "HOME=/h"]}"#,
+                &["-e", "A=third", "--env", "B=a=b", "x"],
+                &["PATH=/bin", "HOSTNAME=box", "A=third", "HOME=/h", "B=a=b"],
+            ),
+            (
+                r#"{"Env": ["F", "1BAD=x", "A B=$(id)", "=x", "HOSTNAME", "", "E="]}"#,
+                &["x"],
+                &[path, "1BAD=x", "A B=$(id)", "=x", "E=", "HOME=/root"],
+            ),
+            (r#"{"User": "www"}"#, &["x"], &[path, "HOSTNAME=box", "HOME=/var/www"]),
+            (r#"{"User": "77"}"#, &["x"], &[path, "HOSTNAME=box", "HOME=/"]),
+        ] {
+            assert_eq!(exec(args, config).1, env, "{config}");
+        }
+    }
+
+    #[test]
+    fn a_terminal_keeps_its_kind() {
+        let here = Host { terminal: Some("linux".into()), ..host("{}") };
+
+        let Some(Step::Exec { env, .. }) = plan(&["x"], &here).unwrap().pop() else {
+            panic!("no exec at the end");
+        };
+
+        assert_eq!(env[2], "TERM=linux");
+    }
+
+    #[test]
+    fn the_user_is_set_after_the_directory_and_only_as_far_as_it_is_another() {
+        let calls = |args: &[&str], config: &str| -> Vec<String> {
+            let steps = plan(args, &host(config)).unwrap();
+            steps[..steps.len() - 1].iter().map(Step::call).collect()
+        };
+        let dir = |name| {
+            format!(
+                "openat2('/', '{name}', RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS); fchdir()"
+            )
+        };
+
+        assert_eq!(
+            calls(&["x"], r#"{"User": "www", "WorkingDir": "/srv/my dir"}"#),
+            [
+                dir("/srv/my dir"),
+                "setgroups([33, 4])".into(),
+                "setresgid(33, 33, 33)".into(),
+                "setresuid(33, 33, 33)".into(),
+            ]
+        );
+        assert_eq!(calls(&["--user", "0:0", "x"], r#"{"User": "www"}"#), [dir("/")]);
+        assert_eq!(
+            calls(&["--workdir", "/w", "x"], "{}"),
+            [dir("/w"), "setgroups([0, 4])".into()]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for (config, args, text) in [
+            (
+                "{}",
+                &[][..],
+                "cannot tell what to run: the image has neither Entrypoint nor Cmd; name a program",
+            ),
+            (
+                r#"{"Cmd": ["c"]}"#,
+                &["--entrypoint", ""],
+                "cannot tell what to run: the image has neither Entrypoint nor Cmd; name a program",
+            ),
+            (
+                r#"{"User": "4294967296"}"#,
+                &["x"],
+                "cannot use user '4294967296': not an id from 0 to 4294967294",
+            ),
+            (
+                r#"{"User": "1:2:3"}"#,
+                &["x"],
+                "cannot use user '1:2:3': not of the form USER:GROUP",
+            ),
+            (
+                r#"{"User": "\u001b[2J"}"#,
+                &["x"],
+                r"cannot find user '\x1b[2J': not in /etc/passwd; a number needs no line there",
+            ),
+            (
+                r#"{"WorkingDir": "srv"}"#,
+                &["x"],
+                "cannot start in 'srv': not an absolute path",
+            ),
+            (
+                "{}",
+                &["--env", "A", "x"],
+                "invalid value 'A' for '--env <NAME=VALUE>': not of the form NAME=VALUE; try 'img-exec --help'",
+            ),
+        ] {
+            assert_eq!(plan(args, &host(config)).unwrap_err(), text);
         }
     }
 }

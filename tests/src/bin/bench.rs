@@ -23,9 +23,10 @@ struct Pair {
 }
 
 fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
-    let runs = args.get(1).and_then(|a| a.to_str()).unwrap_or("200");
+    let runs = args.into_iter().nth(1).unwrap_or_else(|| "200".into());
+    let number = runs.to_str().and_then(|text| text.parse().ok());
     let runs: u32 =
-        runs.parse().map_err(|_| Fail::cannot("use", runs, "not a number of runs"))?;
+        number.ok_or_else(|| Fail::cannot("use", runs, "not a number of runs"))?;
     let exe = std::env::current_exe().failed_to("find this program")?;
     let here = exe.parent().unwrap_or(Path::new("."));
     let work = tempdir().failed_to("make a directory")?;

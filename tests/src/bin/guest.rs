@@ -70,8 +70,10 @@ fn tree(text: &mut String, all: &[MountInfo], at: &MountInfo, depth: usize) {
         indent = depth.saturating_mul(2),
         width = 24_usize.saturating_sub(depth.saturating_mul(2)),
     );
-    let is_mask =
-        |m: &MountInfo| m.target.starts_with("/proc/") || m.target.starts_with("/sys/");
+    let is_mask = |m: &MountInfo| {
+        let is_below = m.target.starts_with("/proc") || m.target.starts_with("/sys");
+        is_below && m.target.components().count() > 2
+    };
     for below in all.iter().filter(|m| m.parent == at.id && m.id != at.id && !is_mask(m))
     {
         tree(text, all, below, depth.saturating_add(1));

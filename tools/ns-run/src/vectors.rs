@@ -149,18 +149,21 @@ fn plan(options: &str, host: &Host) -> Plan {
 
 fn outcome(plan: &Plan) -> (String, String, &'static str, String) {
     let text = |map: &IdMap| map.to_string().trim_end().replace('\n', ", ");
-    let become_root = plan.steps.iter().find_map(|step| match step {
-        Step::Become { uid: true, gid: true } => Some("uid gid"),
-        Step::Become { uid: true, .. } => Some("uid"),
-        _ => None,
-    });
+    let is = |want| plan.steps.contains(&Step::Become { uid: true, gid: want });
+    let become_root = if is(true) {
+        "uid gid"
+    } else if is(false) {
+        "uid"
+    } else {
+        ""
+    };
     let maps = plan.maps.as_ref();
     let denied = maps.is_some_and(|m| m.setgroups == Some(Setgroups::Deny));
     (
         maps.map_or(String::new(), |m| text(&m.users)),
         maps.map_or(String::new(), |m| text(&m.groups)),
         if denied { "deny" } else { "allow" },
-        become_root.unwrap_or_default().to_owned(),
+        become_root.to_owned(),
     )
 }
 

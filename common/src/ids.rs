@@ -12,6 +12,18 @@ use crate::{Context, Fail, proc, sys};
 
 const CAP_SETGID: u32 = 6;
 
+/// Whether setgroups(2) would do anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Setgroups {
+    /// It would.
+    #[default]
+    Allowed,
+    /// `CAP_SETGID` is not effective.
+    NoRight,
+    /// The user namespace denies it for good, user_namespaces(7).
+    Denied,
+}
+
 /// Who this process is, and who the kernel could let it be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ids {
@@ -21,8 +33,8 @@ pub struct Ids {
     pub gids: [u32; 3],
     /// Supplementary groups, in the kernel's order.
     pub groups: Vec<u32>,
-    /// The user namespace denies setgroups(2) for good, user_namespaces(7).
-    pub setgroups_denied: bool,
+    /// Whether the groups can be changed.
+    pub setgroups: Setgroups,
     /// Which uids mean something here, where /proc can tell.
     pub uid_map: Option<IdMap>,
     /// Which gids do.
@@ -42,7 +54,11 @@ impl Ids {
             uids: [u.real, u.effective, u.saved].map(nix::unistd::Uid::as_raw),
             gids: [g.real, g.effective, g.saved].map(nix::unistd::Gid::as_raw),
             groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
-            setgroups_denied: has_setgid && !sys::may_setgroups(),
+            setgroups: match sys::may_setgroups() {
+                true => Setgroups::Allowed,
+                false if has_setgid => Setgroups::Denied,
+                false => Setgroups::NoRight,
+            },
             uid_map: map("uid_map"),
             gid_map: map("gid_map"),
         })
@@ -56,8 +72,9 @@ impl Ids {
 
     /// Whether setgroups(2) could not make it any better.
     ///
-    /// To list one's own gid or not is the same. Where setgroups(2) is denied for good,
-    /// unmapped groups of the caller stay, since nothing can take them away.
+    /// One's own gid belongs in the list (CVE-2022-36109), but that is no reason to fail
+    /// where it cannot be put there. Where setgroups(2) is denied for good, unmapped
+    /// groups of the caller stay, since nothing can take them away.
     fn has_as_good_as(&self, gid: u32, groups: &[u32]) -> bool {
         let other = |all: &[u32], keep: &dyn Fn(&u32) -> bool| -> Vec<u32> {
             let mut all: Vec<u32> =
@@ -66,11 +83,14 @@ impl Ids {
             all
         };
         let wanted = other(groups, &|_| true);
-        if !self.setgroups_denied {
-            return other(&self.groups, &|_| true) == wanted;
+        match (self.setgroups, &self.gid_map) {
+            (Setgroups::Allowed, _) => self.has_exactly(groups),
+            (Setgroups::NoRight, _) => other(&self.groups, &|_| true) == wanted,
+            (Setgroups::Denied, None) => true,
+            (Setgroups::Denied, Some(map)) => {
+                other(&self.groups, &|g| map.has_inside(*g)) == wanted
+            }
         }
-        let map = self.gid_map.as_ref();
-        map.is_none_or(|map| other(&self.groups, &|g| map.has_inside(*g)) == wanted)
     }
 }
 
@@ -253,7 +273,8 @@ mod tests {
         let target = target(0, 0, Groups::Mapped(vec![0]));
 
         assert_eq!(steps(&target, &root()), Ok(vec![]));
-        assert_eq!(steps(&target, &Ids { groups: vec![], ..root() }), Ok(vec![]));
+        let bare = Ids { groups: vec![], setgroups: Setgroups::NoRight, ..root() };
+        assert_eq!(steps(&target, &bare), Ok(vec![]));
         assert_eq!(steps(&Target::default(), &root()), Ok(vec![]));
     }
 
@@ -262,7 +283,7 @@ mod tests {
         let map = Some(IdMap::from_kernel("0 1000 1\n"));
         let here = Ids {
             groups: vec![65534, 0],
-            setgroups_denied: true,
+            setgroups: Setgroups::Denied,
             uid_map: map.clone(),
             gid_map: map,
             ..Ids::default()
@@ -292,7 +313,7 @@ mod tests {
 
     #[test]
     fn groups_that_were_asked_for_are_set_or_fail_also_where_it_is_denied() {
-        let here = Ids { setgroups_denied: true, ..root() };
+        let here = Ids { setgroups: Setgroups::Denied, ..root() };
         let exactly =
             |groups| Target { groups: Groups::Exactly(groups), ..Target::default() };
 

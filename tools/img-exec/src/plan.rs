@@ -196,6 +196,7 @@ mod tests {
             passwd: PASSWD.to_vec(),
             group: GROUP.to_vec(),
             hostname: "box".into(),
+            ids: Ids { groups: vec![0], ..Ids::default() },
             ..Host::default()
         }
     }

@@ -117,16 +117,11 @@ fn reserve_standard_descriptors() {
     let mut three = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
     // SAFETY: the array is live and its length is right.
     let ready = unsafe { libc::poll(three.as_mut_ptr(), 3, 0) };
-    if ready <= 0 || three.iter().all(|p| p.revents & libc::POLLNVAL == 0) {
-        return;
-    }
-    loop {
+    let closed = three.iter().filter(|p| p.revents & libc::POLLNVAL != 0);
+    // The lowest free number is taken each time.
+    for _ in closed.take(usize::try_from(ready).unwrap_or(0)) {
         // SAFETY: takes flags only, gives a descriptor or -1.
-        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
-        if !(0..=2).contains(&fd) {
-            // One too many: it is close-on-exec and in nobody's way.
-            return;
-        }
+        unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
     }
 }
 

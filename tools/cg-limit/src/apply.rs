@@ -40,6 +40,7 @@ const MODE: Mode = Mode::from_bits_truncate(0o755);
 pub(crate) fn apply(step: &Step, groups: &mut Vec<Group>) -> Result<(), Fail> {
     match step {
         Step::Enable { dir, controller } => enable(dir, controller),
+        Step::Evacuate { from, to } => evacuate(from, to),
         Step::Make { dir, version, controllers } => {
             mkdir(dir, MODE).map_err(|e| not_made(dir, *version, e))?;
             let opened = open_group(dir).inspect_err(|_| {
@@ -84,6 +85,32 @@ fn enable(dir: &Path, controller: &str) -> Result<(), Fail> {
         .hint_on(Errno::EROFS, READ_ONLY)
         .hint_on(Errno::ENOENT, "the controller is not enabled in the group above")
 }
+
+/// Moves all processes, until none was born meanwhile.
+fn evacuate(from: &Path, to: &Path) -> Result<(), Fail> {
+    match mkdir(to, MODE) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(e) => return Err(not_made(to, Version::V2, e)),
+    }
+    let (source, target) = (from.join("cgroup.procs"), to.join("cgroup.procs"));
+    for _ in 0..EVACUATIONS {
+        let text = fs::read_to_string(&source).cannot("read", &source)?;
+        if text.is_empty() {
+            return Ok(());
+        }
+        for pid in text.lines() {
+            match fs::write(&target, pid) {
+                // It has ended.
+                Err(e) if e.raw_os_error() == Some(nix::libc::ESRCH) => {}
+                moved => moved.cannot(&format!("move process {pid} to"), to)?,
+            }
+        }
+    }
+    Err(Fail::cannot("empty the group", from, "processes are born faster than they move"))
+}
+
+/// How often a group is looked at before it is given up.
+const EVACUATIONS: u32 = 100;
 
 const DELEGATE: &str =
     "run as root, or in a group of yours: systemd-run --user --scope -p Delegate=yes …";

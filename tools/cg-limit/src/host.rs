@@ -11,7 +11,8 @@ use nix::unistd::{SysconfVar, getpid, sysconf};
 
 use crate::cli::Cli;
 use crate::discover::{Hierarchy, Place, Version, hierarchies, mount_of};
-use crate::limit::Memory;
+use crate::limit::{Amount, Memory, Quota};
+use crate::plan::Limits;
 
 /// What a new group's name begins with.
 pub const PREFIX: &str = "cg-limit.";
@@ -57,6 +58,8 @@ pub struct Level {
     pub enabled: Vec<String>,
     /// The real root, which may have processes and groups at once.
     pub is_root: bool,
+    /// The limits that it has itself.
+    pub limits: Limits,
 }
 
 impl Host {
@@ -135,9 +138,28 @@ fn levels(place: &Place) -> Result<Vec<Level>, Fail> {
                 enabled: words(dir.join("cgroup.subtree_control"))?,
                 // cgroups(7): every cgroup but the root has it.
                 is_root: !dir.join("cgroup.events").exists(),
+                // Only our own may be left.
+                limits: if dir == place.own { limits(dir) } else { Limits::default() },
             })
         })
         .collect()
+}
+
+/// What is limited in a v2 group; a controller that is not enabled limits nothing.
+fn limits(dir: &Path) -> Limits {
+    let read = |file: &str| fs::read_to_string(dir.join(file)).ok();
+    let amount = |file: &str| Some(Amount::Of(read(file)?.trim_end().parse().ok()?));
+    let cpus = || {
+        let text = read("cpu.max")?;
+        let (quota, period) = text.trim_end().split_once(' ')?;
+        Some(Quota { quota: quota.parse().ok()?, period: period.parse().ok()? })
+    };
+    Limits {
+        memory: amount("memory.max"),
+        swap: amount("memory.swap.max"),
+        cpus: cpus(),
+        pids: amount("pids.max"),
+    }
 }
 
 fn cpuset(own: &Path) -> Result<[String; 2], Fail> {

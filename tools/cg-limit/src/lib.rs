@@ -18,6 +18,7 @@ pub mod discover;
 mod gc;
 pub mod host;
 pub mod limit;
+mod place;
 pub mod plan;
 mod v1;
 mod v2;

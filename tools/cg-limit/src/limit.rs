@@ -55,6 +55,15 @@ pub struct Quota {
     pub period: u64,
 }
 
+impl Quota {
+    /// Whether it gives more CPU time.
+    pub(crate) fn is_more_than(self, other: Self) -> bool {
+        let weigh =
+            |a: Self, b: Self| u128::from(a.quota).saturating_mul(b.period.into());
+        weigh(self, other) > weigh(other, self)
+    }
+}
+
 impl Cpus {
     /// Within the bounds of the kernel: a quota of at least 1 ms, a period of at most 1 s.
     pub fn quota(self) -> Quota {

@@ -1,6 +1,6 @@
 //! Which groups to make where, and what to write into them; no system call.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use common::Fail;
 use common::explain::Explain;
@@ -10,7 +10,7 @@ use crate::cli::Cli;
 use crate::discover::Version;
 use crate::host::{Host, Tree};
 use crate::limit::{Amount, Memory, Quota};
-use crate::{v1, v2};
+use crate::{place, v1, v2};
 
 /// The limits as the kernel holds them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +23,39 @@ pub struct Limits {
     pub cpus: Option<Quota>,
     /// Tasks.
     pub pids: Option<Amount>,
+}
+
+impl Limits {
+    /// The controllers that they belong to, in a fixed order.
+    pub fn controllers(&self) -> Vec<&'static str> {
+        let has_memory = self.memory.is_some() || self.swap.is_some();
+        let all = [
+            ("memory", has_memory),
+            ("cpu", self.cpus.is_some()),
+            ("pids", self.pids.is_some()),
+        ];
+        all.into_iter().filter_map(|(name, is_used)| is_used.then_some(name)).collect()
+    }
+
+    /// The lower one of each.
+    #[must_use]
+    fn within(self, outer: &Self) -> Self {
+        let lower = |a: Option<Amount>, b: Option<Amount>| match (a, b) {
+            (Some(Amount::Of(a)), Some(Amount::Of(b))) => Some(Amount::Of(a.min(b))),
+            (Some(Amount::Max) | None, Some(Amount::Of(n))) => Some(Amount::Of(n)),
+            (a, _) => a,
+        };
+        let cpus = match (self.cpus, outer.cpus) {
+            (Some(a), Some(b)) if a.is_more_than(b) => Some(b),
+            (a, b) => a.or(b),
+        };
+        Self {
+            memory: lower(self.memory, outer.memory),
+            swap: lower(self.swap, outer.swap),
+            cpus,
+            pids: lower(self.pids, outer.pids),
+        }
+    }
 }
 
 /// A file of a group and what goes into it.
@@ -52,6 +85,13 @@ pub enum Step {
         dir: PathBuf,
         /// The controller.
         controller: &'static str,
+    },
+    /// Move the processes of a v2 group into one below it.
+    Evacuate {
+        /// The group.
+        from: PathBuf,
+        /// The group below, made where it is missing.
+        to: PathBuf,
     },
     /// Make a group.
     Make {
@@ -93,14 +133,18 @@ pub struct Plan {
 impl Plan {
     /// Decides.
     pub fn new(cli: &Cli, host: &Host) -> Result<Self, Fail> {
-        let controllers = cli.controllers();
-        if controllers.is_empty() {
+        let asked = cli.controllers();
+        if asked.is_empty() {
             return Err(Fail::new("no limit given").hint("try 'cg-limit --help'"));
         }
-        let limits = limits(cli, host)?;
+        let mut limits = limits(cli, host)?;
+        for controller in asked {
+            limits =
+                limits.within(place::left_behind(place::home(controller, &host.trees)?));
+        }
         let mut homes: Vec<(&Tree, Vec<&'static str>)> = Vec::new();
-        for controller in controllers {
-            let tree = home(controller, &host.trees)?;
+        for controller in limits.controllers() {
+            let tree = place::home(controller, &host.trees)?;
             match homes.iter_mut().find(|(known, _)| std::ptr::eq(*known, tree)) {
                 Some((_, list)) => list.push(controller),
                 None => homes.push((tree, vec![controller])),
@@ -109,8 +153,8 @@ impl Plan {
         let mut steps = Vec::new();
         let (mut group, mut joins) = (None, Vec::new());
         for (tree, controllers) in homes {
-            let (parent, enable) = parent(tree, &controllers)?;
-            steps.extend(enable);
+            let (parent, prepare) = place::parent(tree, &controllers)?;
+            steps.extend(prepare);
             let dir = parent.join(&host.name);
             let version = tree.version;
             match version {
@@ -185,83 +229,15 @@ fn files(
     Ok(files)
 }
 
-/// The hierarchy of a controller: the v1 one that has it, else v2.
-fn home<'t>(controller: &str, trees: &'t [Tree]) -> Result<&'t Tree, Fail> {
-    let v1 = trees.iter().find(|t| t.controllers.iter().any(|c| c == controller));
-    let tree = v1
-        .or_else(|| trees.iter().find(|t| t.version == Version::V2))
-        .ok_or_else(|| cannot_limit(controller, "the kernel has no such controller"))?;
-    match tree.place {
-        Some(_) => Ok(tree),
-        None => Err(cannot_limit(
-            controller,
-            "no mounted cgroup file system shows the group of this process",
-        )
-        .hint("mount it, or name a group with --parent")),
-    }
-}
-
-fn cannot_limit(controller: &str, reason: &str) -> Fail {
-    Fail::new(format_args!("cannot use the {controller} controller: {reason}"))
-}
-
-/// Where the group goes, and what must be enabled on the way there, from above.
-fn parent(
-    tree: &Tree,
-    controllers: &[&'static str],
-) -> Result<(PathBuf, Vec<Step>), Fail> {
-    let own = tree.place.as_ref().map_or_else(|| Path::new("/"), |p| p.own.as_path());
-    if tree.version == Version::V1 {
-        return Ok((own.to_owned(), Vec::new()));
-    }
-    // A group with processes, as ours is, can have no limited groups below it, only the
-    // real root can: cgroup-v2.rst, "No Internal Process Constraint". So: beside it.
-    let in_own = tree.is_given || tree.levels.first().is_some_and(|l| l.is_root);
-    let levels = tree.levels.get(usize::from(!in_own)..).unwrap_or_default();
-    let Some(parent) = levels.first() else {
-        return Err(Fail::cannot(
-            "make a limited group in",
-            own,
-            "it has processes, and no group above it can be seen",
-        )
-        .hint("move them to a group below, or name another with --parent"));
-    };
-    let mut enable = Vec::new();
-    for &controller in controllers {
-        let has = |list: &[String]| list.iter().any(|c| c == controller);
-        let mut is_there = false;
-        for level in levels {
-            is_there = has(&level.enabled);
-            if !is_there {
-                enable.push(Step::Enable { dir: level.dir.clone(), controller });
-                is_there = has(&level.available);
-            }
-            if is_there {
-                break;
-            }
-        }
-        if !is_there {
-            let top = levels.last().unwrap_or(parent);
-            return Err(not_available(controller, &top.dir));
-        }
-    }
-    enable.reverse();
-    Ok((parent.dir.clone(), enable))
-}
-
-fn not_available(controller: &str, dir: &Path) -> Fail {
-    let file = dir.join("cgroup.controllers");
-    cannot_limit(controller, &format!("it is not in {}", quote(file))).hint(format_args!(
-        "enable it in the groups above, as root or with Delegate={controller} in the systemd unit"
-    ))
-}
-
 impl Explain for Step {
     fn call(&self) -> String {
         match self {
             Self::Enable { dir, controller } => {
                 let file = dir.join("cgroup.subtree_control");
                 format!("write({}, \"+{controller}\")", quote(file))
+            }
+            Self::Evacuate { to, .. } => {
+                format!("mkdir({}); write(\"cgroup.procs\", …)", quote(to))
             }
             Self::Make { dir, .. } => format!("mkdir({}, 0755)", quote(dir)),
             Self::Write { file, .. } => format!("{}={}", file.name, file.value),
@@ -275,6 +251,7 @@ impl Explain for Step {
 
     fn why(&self) -> String {
         match self {
+            Self::Evacuate { .. } => "no processes beside limited groups".into(),
             Self::Enable { .. } => "groups below it may be limited".into(),
             Self::Make { controllers, version, .. } => {
                 format!("a group for {} ({version:?})", controllers.join(", "))
@@ -288,3 +265,6 @@ impl Explain for Step {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

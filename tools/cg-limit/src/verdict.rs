@@ -112,8 +112,9 @@ mod tests {
                 "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n".to_owned()
             }
             "memory.memsw.limit_in_bytes" => "33554432\n".to_owned(),
-            "memory.memsw.max_usage_in_bytes" => "33550336\n".to_owned(),
-            "memory.max_usage_in_bytes" => "33550336\n".to_owned(),
+            "memory.memsw.max_usage_in_bytes" | "memory.max_usage_in_bytes" => {
+                "33550336\n".to_owned()
+            }
             _ => String::new(),
         };
 

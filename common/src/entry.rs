@@ -116,10 +116,9 @@ pub fn write_all(fd: c_int, mut data: &[u8]) -> nix::Result<()> {
 fn reserve_standard_descriptors() {
     let mut three = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
     // SAFETY: the array is live and its length is right.
-    let ready = unsafe { libc::poll(three.as_mut_ptr(), 3, 0) };
-    let closed = three.iter().filter(|p| p.revents & libc::POLLNVAL != 0);
+    unsafe { libc::poll(three.as_mut_ptr(), 3, 0) };
     // The lowest free number is taken each time.
-    for _ in closed.take(usize::try_from(ready).unwrap_or(0)) {
+    for _ in three.iter().filter(|p| p.revents & libc::POLLNVAL != 0) {
         // SAFETY: takes flags only, gives a descriptor or -1.
         unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
     }

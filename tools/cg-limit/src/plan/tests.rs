@@ -301,7 +301,18 @@ fn where_no_group_can_be_made_it_is_said_why() {
         &["--memory=1M"],
         v2(levels),
         expect![
-            "cannot use the memory controller: it is not in '/cg/cgroup.controllers'; enable it in the groups above, as root or with Delegate=memory in the systemd unit"
+            "cannot use the memory controller: it is not in '/cg/cgroup.controllers'; the kernel was started without it, or a v1 hierarchy has it"
+        ],
+    );
+    let contained = vec![
+        level("/box/b", "", ""),
+        Level { is_root: false, ..level("/box", "pids", "pids") },
+    ];
+    check(
+        &["--memory=1M"],
+        v2(contained),
+        expect![
+            "cannot use the memory controller: it is not in '/box/cgroup.controllers'; enable it in the groups above, as root or with Delegate=memory in the systemd unit"
         ],
     );
 }

@@ -382,6 +382,12 @@ pub fn userns_of(ns: BorrowedFd<'_>) -> Result<OwnedFd> {
     call!(SYS_ioctl, ns.as_raw_fd(), 0xb701).map(own)
 }
 
+/// `flistxattr(2)` into `buf`: names, each with its NUL; the length of all.
+pub fn flistxattr(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize> {
+    let (data, len) = (buf.as_mut_ptr(), buf.len());
+    call!(SYS_flistxattr, fd.as_raw_fd(), data, len).map(|n| n as usize)
+}
+
 /// getauxval(3): a value that the kernel left for the program; 0 for none.
 pub fn auxv(kind: c_ulong) -> c_ulong {
     // SAFETY: reads the auxiliary vector, any kind may be asked for.

@@ -35,6 +35,17 @@ pub fn bytes(text: &str) -> Result<Bytes, String> {
     decimal(number, 1 << shift).map(Bytes)
 }
 
+/// The size of a tmpfs, as [`bytes`]; 0 would mean "no limit" to the kernel.
+///
+/// # Errors
+/// The reason, without the text itself, which the argument parser names.
+pub fn tmpfs_size(text: &str) -> Result<Bytes, String> {
+    match bytes(text)? {
+        Bytes(0) => Err("0 would be no limit".to_owned()),
+        size => Ok(size),
+    }
+}
+
 /// `number * unit` where the number may have decimals, rounded down; exact.
 ///
 /// # Errors
@@ -115,6 +126,12 @@ mod tests {
         ] {
             assert!(bytes(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_tmpfs_of_no_size_is_refused() {
+        assert_eq!(tmpfs_size("4k"), Ok(Bytes(4096)));
+        assert_eq!(tmpfs_size("0"), Err("0 would be no limit".to_owned()));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! (CVE-2026-41579): it is opened without following a link, the tmpfs is mounted on that
 //! descriptor, and no path is looked up twice.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -14,31 +14,49 @@ use common::mount::{Attr, Depth, Mount};
 use common::{Context, Fail};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
-use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::{
     FchmodatFlags, Mode, SFlag, fchmodat, fstat, makedev, mkdirat, mknodat,
 };
-use nix::unistd::{fchdir, symlinkat};
+use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
 use crate::plan::{Device, Step};
 
 const NODE_MODE: Mode = Mode::from_bits_truncate(0o666);
 
+/// The new /dev, and the directory it lies on where that was made for it.
+pub(crate) struct Made {
+    tmpfs: Mount,
+    place: Option<(OwnedFd, OsString)>,
+}
+
+impl Made {
+    /// Takes everything away again, unless nothing failed.
+    pub(crate) fn undo_after(&self, fail: &Fail) {
+        if fail.status == 0 {
+            return;
+        }
+        // The failure is told already; more cannot be done than to try.
+        let _ = self.tmpfs.take_away();
+        if let Some((above, name)) = &self.place {
+            let _ = unlinkat(above, name.as_os_str(), UnlinkatFlags::RemoveDir);
+        }
+    }
+}
+
 /// Carries the steps out; takes the mount away again when one fails.
-pub(crate) fn apply(steps: &[Step]) -> Result<(), Fail> {
+pub(crate) fn apply(steps: &[Step]) -> Result<Made, Fail> {
     let Some((Step::Tmpfs { target }, rest)) = steps.split_first() else {
         return Err(Fail::new("cannot carry out a plan without a place"));
     };
-    let dev = mount_tmpfs(target)?;
-    rest.iter().try_for_each(|step| carry_out(step, dev.as_fd())).inspect_err(|_| {
-        // By descriptor, and only the process that is about to end moves there.
-        if fchdir(&dev).is_ok() {
-            let _ = umount2(".", MntFlags::MNT_DETACH);
-        }
-    })
+    let made = mount_tmpfs(target)?;
+    rest.iter()
+        .try_for_each(|step| carry_out(step, &made.tmpfs))
+        .inspect_err(|fail| made.undo_after(fail))
+        .map(|()| made)
 }
 
-fn carry_out(step: &Step, dev: BorrowedFd<'_>) -> Result<(), Fail> {
+fn carry_out(step: &Step, tmpfs: &Mount) -> Result<(), Fail> {
+    let dev = tmpfs.as_fd();
     match step {
         Step::Tmpfs { target } => {
             Err(Fail::cannot("mount twice on", target, "planned wrongly"))
@@ -46,6 +64,9 @@ fn carry_out(step: &Step, dev: BorrowedFd<'_>) -> Result<(), Fail> {
         Step::Mknod(device) => mknod(dev, *device),
         Step::Bind(device) => bind(dev, *device),
         Step::Link { name, to } => symlinkat(*to, dev, *name).cannot("make link", name),
+        Step::NoDevices => {
+            tmpfs.add(Attr::NODEV, Depth::One).failed_to("forbid other devices")
+        }
         Step::Mount { name, fstype, attr, options } => {
             mkdirat(dev, *name, Mode::from_bits_truncate(0o755))
                 .cannot("make directory", name)?;
@@ -58,27 +79,45 @@ fn carry_out(step: &Step, dev: BorrowedFd<'_>) -> Result<(), Fail> {
 }
 
 /// The directory, never through a link in its last part; made where it is missing.
-fn mount_tmpfs(target: &Path) -> Result<OwnedFd, Fail> {
-    let place = open_place(target).cannot("open directory", target)?;
-    let options = [("mode", "755".into()), ("size", "64M".into())];
+fn mount_tmpfs(target: &Path) -> Result<Made, Fail> {
+    let options =
+        [("source", "dev".into()), ("mode", "755".into()), ("size", "64M".into())];
     let attr = Attr::NOSUID.and(Attr::STRICTATIME);
     let tmpfs = new_mount("tmpfs", attr, &options)
         .cannot("mount tmpfs on", target)
         .hint_on(Errno::EPERM, "mounting takes CAP_SYS_ADMIN: ns-run -U -r --mount")?;
-    tmpfs.attach(place.as_fd()).cannot("mount tmpfs on", target)?;
-    let here = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    openat(&tmpfs, ".", here, Mode::empty()).cannot("open", target)
+    let (place, made) = open_place(target).cannot("open directory", target)?;
+    let made = Made { tmpfs, place: made };
+    match made.tmpfs.attach(place.as_fd()).cannot("mount tmpfs on", target) {
+        Ok(()) => Ok(made),
+        Err(fail) => {
+            if let Some((above, name)) = &made.place {
+                let _ = unlinkat(above, name.as_os_str(), UnlinkatFlags::RemoveDir);
+            }
+            Err(fail)
+        }
+    }
 }
 
-fn open_place(target: &Path) -> Result<OwnedFd, Errno> {
+/// The directory, and where it was made, the one above it and its name.
+type Place = (OwnedFd, Option<(OwnedFd, OsString)>);
+
+fn open_place(target: &Path) -> Result<Place, Errno> {
     let here = Path::new(".");
     let above = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(here);
     let Some(name) = target.file_name() else {
-        return Root::open(target)?.dir(here);
+        return Root::open(target)?.dir(here).map(|dir| (dir, None));
     };
-    let above = Root::open(above)?;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let above = open(above, flags, Mode::empty())?;
     match mkdirat(&above, name, Mode::from_bits_truncate(0o755)) {
-        Ok(()) | Err(Errno::EEXIST | Errno::EROFS) => child_dir(above.as_fd(), name),
+        Ok(()) => {
+            let dir = child_dir(above.as_fd(), name)?;
+            Ok((dir, Some((above, name.to_owned()))))
+        }
+        Err(Errno::EEXIST | Errno::EROFS) => {
+            child_dir(above.as_fd(), name).map(|dir| (dir, None))
+        }
         Err(e) => Err(e),
     }
 }
@@ -106,7 +145,18 @@ fn mknod(dev: BorrowedFd<'_>, device: Device) -> Result<(), Fail> {
         )?;
     // The umask had its say.
     fchmodat(dev, name, NODE_MODE, FchmodatFlags::FollowSymlink)
-        .cannot("set mode of", name)
+        .cannot("set mode of", name)?;
+    // A mount of its own, to which what becomes of the others does not apply.
+    let node = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let place = openat(dev, name, node, Mode::empty()).cannot("open", name)?;
+    put(place.as_fd(), place.as_fd()).cannot("bind", name)
+}
+
+/// Shows a node at a place.
+fn put(node: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mount = Mount::clone_fd(node, Depth::One)?;
+    mount.add(Attr::NOSUID.and(Attr::NOEXEC), Depth::One)?;
+    mount.attach(place)
 }
 
 /// Binds the host's node, once it is proved to be the device it is called after.
@@ -129,10 +179,5 @@ fn bind(dev: BorrowedFd<'_>, device: Device) -> Result<(), Fail> {
     let create = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let place =
         openat(dev, device.name, create, NODE_MODE).cannot("make", device.name)?;
-    let attach = || {
-        let mount = Mount::clone_fd(found.as_fd(), Depth::One)?;
-        mount.add(Attr::NOSUID.and(Attr::NOEXEC), Depth::One)?;
-        mount.attach(place.as_fd())
-    };
-    attach().cannot("bind", source)
+    put(found.as_fd(), place.as_fd()).cannot("bind", source)
 }

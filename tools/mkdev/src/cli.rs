@@ -19,7 +19,7 @@ pub struct Cli {
     pub mknod: bool,
 
     /// Limit the size of /dev/shm
-    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = common::parse::bytes)]
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = common::parse::tmpfs_size)]
     pub shm: Bytes,
 
     /// The directory to populate, inside the root file system

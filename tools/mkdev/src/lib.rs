@@ -19,6 +19,7 @@ pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
         return Err(explain::explain(&plan.steps, &cli.link.command));
     }
     let chain = Chain::inherit()?;
-    apply::apply(&plan.steps)?;
-    chain.exec(&cli.link.command)
+    let made = apply::apply(&plan.steps)?;
+    // Without COMMAND the mount is what was asked for.
+    chain.exec(&cli.link.command).inspect_err(|fail| made.undo_after(fail))
 }

@@ -6,15 +6,15 @@ use common::explain::Explain;
 use common::fail::quote;
 use common::idmap::IdMap;
 use common::mount::Attr;
-use common::{Fail, proc};
+use common::{Context, Fail, proc, sys};
 
 use crate::cli::Cli;
 
 /// The facts of the host that the plan depends on.
 #[derive(Debug)]
 pub struct Host {
-    /// Device nodes can be made only in the first user namespace, with `CAP_MKNOD`.
-    pub initial_userns: bool,
+    /// Device nodes can be made: in the first user namespace only, with `CAP_MKNOD`.
+    pub can_mknod: bool,
     /// Whether gid 5, the customary `tty`, means something here.
     pub has_tty_gid: bool,
 }
@@ -23,11 +23,19 @@ impl Host {
     /// Reads them.
     pub fn read() -> Result<Self, Fail> {
         Ok(Self {
-            initial_userns: proc::in_initial_userns()?,
+            can_mknod: proc::in_initial_userns()? && has_cap_mknod()?,
             has_tty_gid: IdMap::own("gid_map")?.has_inside(5),
         })
     }
 }
+
+fn has_cap_mknod() -> Result<bool, Fail> {
+    let [effective, ..] = sys::capget().failed_to("read the capabilities")?;
+    Ok(effective & 1 << CAP_MKNOD != 0)
+}
+
+/// capabilities(7).
+const CAP_MKNOD: u32 = 27;
 
 /// A device of the set that every container has: runtime-spec, config-linux.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +80,7 @@ pub enum Step {
         /// The directory.
         target: PathBuf,
     },
-    /// A device node of our own.
+    /// A device node of our own, bound onto itself.
     Mknod(Device),
     /// The host's node, bound onto an empty file.
     Bind(Device),
@@ -94,6 +102,8 @@ pub enum Step {
         /// `key=value` of the file system.
         options: Vec<(&'static str, String)>,
     },
+    /// No other node works there: a container that may make nodes reaches no disk.
+    NoDevices,
 }
 
 /// What mkdev is going to do.
@@ -106,7 +116,7 @@ pub struct Plan {
 impl Plan {
     /// Decides.
     pub fn new(cli: &Cli, host: &Host) -> Self {
-        let bind = cli.bind || (!cli.mknod && !host.initial_userns);
+        let bind = cli.bind || (!cli.mknod && !host.can_mknod);
         let mut steps = vec![Step::Tmpfs { target: cli.target.clone() }];
         steps.extend(DEVICES.map(|d| if bind { Step::Bind(d) } else { Step::Mknod(d) }));
         steps.extend(LINKS.map(|(name, to)| Step::Link { name, to }));
@@ -115,14 +125,23 @@ impl Plan {
             name: "shm",
             fstype: "tmpfs",
             attr: Attr::NOSUID.and(Attr::NODEV).and(Attr::NOEXEC),
-            options: vec![("mode", "1777".into()), ("size", cli.shm.to_string())],
+            options: vec![
+                ("source", "tmpfs".into()),
+                ("mode", "1777".into()),
+                ("size", cli.shm.to_string()),
+            ],
         });
+        steps.push(Step::NoDevices);
         Self { steps }
     }
 
     /// Every devpts mount is a new instance since Linux 4.7; gid 5 must be mapped.
     fn pts(host: &Host) -> Step {
-        let mut options = vec![("ptmxmode", "666".into()), ("mode", "620".into())];
+        let mut options = vec![
+            ("source", "devpts".into()),
+            ("ptmxmode", "666".into()),
+            ("mode", "620".into()),
+        ];
         if host.has_tty_gid {
             options.push(("gid", "5".into()));
         }
@@ -138,15 +157,16 @@ impl Explain for Step {
                 format!("fsopen('tmpfs'); fsmount(); move_mount({})", quote(target))
             }
             Self::Mknod(d) => {
+                let Device { name, major, minor } = d;
                 format!(
-                    "mknodat('{}', S_IFCHR|0666, makedev({}, {}))",
-                    d.name, d.major, d.minor
+                    "mknodat('{name}', S_IFCHR|0666, makedev({major}, {minor})); open_tree(); move_mount()"
                 )
             }
             Self::Bind(Device { name, .. }) => {
                 format!("open_tree('/dev/{name}', OPEN_TREE_CLONE); move_mount('{name}')")
             }
             Self::Link { name, to } => format!("symlinkat('{to}', '{name}')"),
+            Self::NoDevices => "mount_setattr('.', MOUNT_ATTR_NODEV)".into(),
             Self::Mount { name, fstype, attr, .. } => {
                 format!(
                     "fsopen('{fstype}'); fsmount({}); move_mount('{name}')",
@@ -162,8 +182,10 @@ impl Explain for Step {
             Self::Mknod(_) => "a device that every program expects".into(),
             Self::Bind(_) => "nodes cannot be made in a user namespace".into(),
             Self::Link { .. } => "a name that programs expect".into(),
+            Self::NoDevices => "nodes that the container makes lead nowhere".into(),
             Self::Mount { options, .. } => options
                 .iter()
+                .filter(|(key, _)| *key != "source")
                 .map(|(k, v)| format!("{k}={v}"))
                 .collect::<Vec<_>>()
                 .join(","),
@@ -177,14 +199,14 @@ mod tests {
 
     use super::*;
 
-    fn plan(args: &[&str], initial_userns: bool, has_tty_gid: bool) -> Plan {
+    fn plan(args: &[&str], can_mknod: bool, has_tty_gid: bool) -> Plan {
         let args = ["mkdev"].iter().chain(args).map(OsString::from).collect();
         let cli: Cli = common::cli::parse(args).unwrap();
-        Plan::new(&cli, &Host { initial_userns, has_tty_gid })
+        Plan::new(&cli, &Host { can_mknod, has_tty_gid })
     }
 
     #[test]
-    fn nodes_are_made_as_root_and_bound_in_a_user_namespace() {
+    fn nodes_are_made_where_they_can_be_and_bound_elsewhere() {
         assert_eq!(plan(&["d"], true, true).steps[1], Step::Mknod(DEVICES[0]));
         assert_eq!(plan(&["d"], false, true).steps[1], Step::Bind(DEVICES[0]));
         assert_eq!(plan(&["--bind", "d"], true, true).steps[1], Step::Bind(DEVICES[0]));
@@ -197,7 +219,7 @@ mod tests {
     #[test]
     fn terminals_belong_to_the_tty_group_only_where_it_is_mapped() {
         let pts =
-            |mapped| Plan::pts(&Host { initial_userns: true, has_tty_gid: mapped }).why();
+            |mapped| Plan::pts(&Host { can_mknod: true, has_tty_gid: mapped }).why();
 
         assert_eq!(pts(true), "ptmxmode=666,mode=620,gid=5");
         assert_eq!(pts(false), "ptmxmode=666,mode=620");

@@ -41,7 +41,7 @@ pub struct Cli {
     pub work: Option<PathBuf>,
 
     /// Keep changes in memory, gone with the mount
-    #[arg(long, value_name = "SIZE", require_equals = true, value_parser = common::parse::bytes)]
+    #[arg(long, value_name = "SIZE", require_equals = true, value_parser = common::parse::tmpfs_size)]
     pub tmpfs: Option<Option<Bytes>>,
 
     /// Allow no changes, as without any of these four

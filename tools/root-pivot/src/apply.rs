@@ -32,7 +32,7 @@ pub(crate) fn apply(plan: &Plan) -> Result<(), Fail> {
     let kept = umask(Mode::from_bits_truncate(0o022));
     let done = plan.steps.iter().zip(made).try_for_each(|(step, made)| match step {
         Step::Private => Ok(()),
-        Step::ReadOnly => read_only(&mut filler, &plan.root),
+        Step::Attributes(attr) => set_attributes(&filler, *attr, &plan.root),
         Step::Pivot => pivot(&mut filler, &plan.root),
         Step::Fresh(_) | Step::Bind(_) | Step::Mask(..) | Step::Protect(..) => {
             filler.fill(step, made)
@@ -60,7 +60,9 @@ fn make(step: &Step) -> Result<Option<Mount>, Fail> {
         }
         Step::Fresh(fresh) => new_mount(fresh).map(Some),
         Step::Bind(bind) => clone(bind).map(Some),
-        Step::Mask(..) | Step::Protect(..) | Step::ReadOnly | Step::Pivot => Ok(None),
+        Step::Mask(..) | Step::Protect(..) | Step::Attributes(_) | Step::Pivot => {
+            Ok(None)
+        }
     }
 }
 
@@ -111,11 +113,11 @@ fn clone(Bind { source, access, .. }: &Bind) -> Result<Mount, Fail> {
     Ok(mount)
 }
 
-fn read_only(filler: &mut Filler, root: &Path) -> Result<(), Fail> {
+fn set_attributes(filler: &Filler, attr: Attr, root: &Path) -> Result<(), Fail> {
     let top = filler.top();
-    top.add(Attr::RDONLY, Depth::One).cannot("make read-only", root)?;
+    top.add(attr, Depth::One).cannot("set attributes of", root)?;
     let flags = fstatvfs(top).cannot("read", root)?.flags();
-    if !flags.contains(FsFlags::ST_RDONLY) {
+    if attr.and(Attr::RDONLY) == attr && !flags.contains(FsFlags::ST_RDONLY) {
         return Err(Fail::cannot("make read-only", root, "it stayed writable"));
     }
     Ok(())

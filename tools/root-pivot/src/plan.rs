@@ -73,8 +73,8 @@ pub enum Step {
     Mask(Inside, Missing),
     /// Nothing is to be changed there.
     Protect(Inside, Missing),
-    /// The root itself is not to be changed.
-    ReadOnly,
+    /// What holds for the root itself, but not for what is mounted in it.
+    Attributes(Attr),
     /// The root is the new one, and the old one is gone.
     Pivot,
 }
@@ -107,10 +107,17 @@ impl Plan {
         steps.extend(ro_paths.map(|at| Step::Protect(at, Missing::Refuse)));
         let masks = cli.mask.iter().cloned();
         steps.extend(masks.map(|at| Step::Mask(at, Missing::Refuse)));
-        steps.extend(cli.read_only.then_some(Step::ReadOnly));
+        steps.extend(attributes(cli).map(Step::Attributes));
         steps.push(Step::Pivot);
         Self { root: cli.root.clone(), steps }
     }
+}
+
+/// An image's own device nodes must not lead to the host's devices.
+fn attributes(cli: &Cli) -> Option<Attr> {
+    let nodev = if cli.std { Attr::NODEV } else { Attr::NONE };
+    let all = if cli.read_only { nodev.and(Attr::RDONLY) } else { nodev };
+    (all != Attr::NONE).then_some(all)
 }
 
 /// The mounts, parents before what is in them. Where the caller wants to see something
@@ -168,7 +175,7 @@ fn place(step: &Step) -> Option<&Inside> {
         Step::Fresh(fresh) => Some(&fresh.at),
         Step::Bind(bind) => Some(&bind.at),
         Step::Mask(at, _) | Step::Protect(at, _) => Some(at),
-        Step::Private | Step::ReadOnly | Step::Pivot => None,
+        Step::Private | Step::Attributes(_) | Step::Pivot => None,
     }
 }
 
@@ -195,7 +202,7 @@ impl Explain for Step {
                     "open_tree({at}); mount_setattr(MOUNT_ATTR_RDONLY); move_mount({at})"
                 )
             }
-            Self::ReadOnly => "mount_setattr('.', MOUNT_ATTR_RDONLY)".into(),
+            Self::Attributes(attr) => format!("mount_setattr('.', {})", attr.names()),
             Self::Pivot => {
                 "pivot_root('.', '.'); umount2('.', MNT_DETACH); chdir('/')".into()
             }
@@ -220,7 +227,8 @@ impl Explain for Step {
             Self::Mask(_, Missing::Skip) => "hidden where it exists".into(),
             Self::Mask(_, Missing::Refuse) => "hidden".into(),
             Self::Protect(_, Missing::Skip) => "read-only where it exists".into(),
-            Self::Protect(_, Missing::Refuse) | Self::ReadOnly => "read-only".into(),
+            Self::Protect(_, Missing::Refuse) => "read-only".into(),
+            Self::Attributes(_) => "for the root, not for what is mounted in it".into(),
             Self::Pivot => "the old root is gone".into(),
         }
     }
@@ -256,7 +264,7 @@ mod tests {
         assert_eq!(places(&["--std", "r"]), ["proc", "sys", "run", "tmp"]);
         let masks = steps.iter().filter(|s| matches!(s, Step::Mask(_, Missing::Skip)));
         assert_eq!(masks.count(), MASKED.len() + 1);
-        assert_eq!(steps[1..].iter().position(|s| *s == Step::Pivot), Some(22));
+        assert_eq!(steps[1..].iter().position(|s| *s == Step::Pivot), Some(23));
         assert_eq!(plan(&["--proc", "--sys", "--run", "--tmp", "r"])[1..5], steps[1..5]);
     }
 
@@ -293,7 +301,7 @@ mod tests {
             [
                 Step::Protect(at("b"), Missing::Refuse),
                 Step::Mask(at("a"), Missing::Refuse),
-                Step::ReadOnly,
+                Step::Attributes(Attr::RDONLY),
                 Step::Pivot,
             ]
         );

@@ -118,7 +118,7 @@ pub fn tmpfs(text: &OsStr) -> Result<Tmpfs, String> {
     let options = parts.next().unwrap_or_default();
     for option in split(options, b',').filter(|option| !option.is_empty()) {
         match option.to_str().and_then(|option| option.split_once('=')) {
-            Some(("size", size)) => tmpfs.size = Some(parse::bytes(size)?),
+            Some(("size", size)) => tmpfs.size = Some(parse::tmpfs_size(size)?),
             Some(("mode", mode)) => tmpfs.mode = parse::mode(mode)?,
             _ => return Err("not an option of size=SIZE, mode=MODE".to_owned()),
         }
@@ -179,7 +179,9 @@ mod tests {
 
         assert_eq!(tmpfs("/x".as_ref()), Ok(plain));
         assert_eq!(tmpfs("/x:size=1M,mode=700".as_ref()), Ok(given));
-        for text in ["/x:1M", "/x:size", "/x:size=1M:", "/proc/x", "/x:mode=9", ""] {
+        for text in
+            ["/x:1M", "/x:size", "/x:size=0", "/x:size=1M:", "/proc/x", "/x:mode=9", ""]
+        {
             assert!(tmpfs(text.as_ref()).is_err(), "{text}");
         }
     }

@@ -42,18 +42,12 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Reads them.
+    /// Reads them, and what the kernel would allow.
     pub fn read() -> Result<Self, Fail> {
-        let u = getresuid().failed_to("read the user ids")?;
-        let g = getresgid().failed_to("read the group ids")?;
-        let groups = getgroups().failed_to("read the supplementary groups")?;
         let [effective, _, _] = sys::capget().failed_to("read capabilities")?;
         let has_setgid = effective & 1 << CAP_SETGID != 0;
         let map = |file| proc::is_mounted().then(|| IdMap::own(file).ok()).flatten();
         Ok(Self {
-            uids: [u.real, u.effective, u.saved].map(nix::unistd::Uid::as_raw),
-            gids: [g.real, g.effective, g.saved].map(nix::unistd::Gid::as_raw),
-            groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
             setgroups: match sys::may_setgroups() {
                 true => Setgroups::Allowed,
                 false if has_setgid => Setgroups::Denied,
@@ -61,6 +55,20 @@ impl Ids {
             },
             uid_map: map("uid_map"),
             gid_map: map("gid_map"),
+            ..Self::now()?
+        })
+    }
+
+    /// Reads the ids alone.
+    pub fn now() -> Result<Self, Fail> {
+        let u = getresuid().failed_to("read the user ids")?;
+        let g = getresgid().failed_to("read the group ids")?;
+        let groups = getgroups().failed_to("read the supplementary groups")?;
+        Ok(Self {
+            uids: [u.real, u.effective, u.saved].map(nix::unistd::Uid::as_raw),
+            gids: [g.real, g.effective, g.saved].map(nix::unistd::Gid::as_raw),
+            groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
+            ..Self::default()
         })
     }
 
@@ -198,7 +206,7 @@ impl Step {
                 "it takes {right} and a user namespace that allows it: ns-run --map-auto"
             ),
         )?;
-        let now = Ids::read()?;
+        let now = Ids::now()?;
         let done = match self {
             Self::Groups(gids) => now.has_exactly(gids),
             Self::Gid(gid) => now.gids == [*gid; 3],

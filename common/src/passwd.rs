@@ -111,6 +111,16 @@ impl Who {
         let group = (!group.is_empty()).then(|| group.into());
         Ok(Self { user: user.into(), group })
     }
+
+    /// As [`Who::parse`], for a command line, where a variable that is not set must not
+    /// mean root.
+    ///
+    /// # Errors
+    /// When no user is named.
+    pub fn named(text: &str) -> Result<Self, String> {
+        let who = Self::parse(text)?;
+        if who.user.is_empty() { Err("no user is named".to_owned()) } else { Ok(who) }
+    }
 }
 
 fn is_number(word: &OsStr) -> bool {

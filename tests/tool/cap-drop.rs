@@ -418,6 +418,20 @@ mod root {
     }
 
     #[test]
+    fn the_chain_goes_on_where_the_new_user_cannot_reach_the_tools() {
+        need!("root");
+        let run = Run::program("./private/cap-drop").args(["--uid", "65534", "--"]);
+        let private = run.tmp().join("private");
+        fs::create_dir(&private).unwrap();
+        fs::copy(kit::tool("cap-drop"), private.join("cap-drop")).unwrap();
+        fs::set_permissions(run.tmp(), PermissionsExt::from_mode(0o700)).unwrap();
+
+        let run = run.args(["cap-drop", "--no-new-privs", "--", "id", "-u"]);
+
+        assert_eq!(run.run().ok(), "65534\n");
+    }
+
+    #[test]
     fn the_parent_death_signal_survives_the_change_of_ids() {
         need!("root", "program:setpriv");
         let run = Run::program("setpriv").args(["--pdeathsig", "KILL"]);

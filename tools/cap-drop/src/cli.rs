@@ -40,12 +40,17 @@ pub struct Cli {
     #[arg(long, value_name = "LIST", value_parser = sets::parse_or_none)]
     pub keep: Vec<CapSet>,
 
-    /// Keep at most those of a known set
-    #[arg(long, value_name = "NAME", conflicts_with = "keep")]
+    /// Keep at most the set of docker, podman or none
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "keep",
+        hide_possible_values = true
+    )]
     pub profile: Option<Profile>,
 
     /// Become this user, looked up in /etc/passwd
-    #[arg(long, value_name = "USER", value_parser = Who::parse, conflicts_with_all = ["uid", "gid"])]
+    #[arg(long, value_name = "USER", value_parser = Who::named, conflicts_with_all = ["uid", "gid"])]
     pub user: Option<Who>,
 
     /// Set the user id
@@ -71,4 +76,15 @@ pub struct Cli {
     /// The program to become
     #[command(flatten)]
     pub link: Link,
+}
+
+impl Cli {
+    /// Whether anything is said on ids.
+    pub fn names_ids(&self) -> bool {
+        self.user.is_some()
+            || self.uid.is_some()
+            || self.gid.is_some()
+            || self.clear_groups
+            || !self.groups.is_empty()
+    }
 }

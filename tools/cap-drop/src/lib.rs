@@ -23,7 +23,11 @@ pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
     if cli.link.explain {
         return Err(explain::explain(&plan.steps, &plan.command));
     }
-    let chain = Chain::inherit()?;
+    let mut chain = Chain::inherit()?;
+    if cli.names_ids() {
+        // Another user may not reach the directory that the tools are in.
+        chain.keep_tools(&plan.command)?;
+    }
     let parent = chain.parent.as_ref().map(AsFd::as_fd);
     spawn::keep_bond(parent, || apply::apply(&plan.steps))?;
     chain.exec(&plan.command)

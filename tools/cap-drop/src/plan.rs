@@ -39,13 +39,15 @@ impl Host {
             .filter(|value| !value.is_empty())
             .map(|value| OsStr::from_bytes(value).to_owned());
         let no_shell = cli.link.command.is_empty() && shell.is_none();
-        let root = Root::open(Path::new("/")).cannot("open", "/")?;
-        let read = |name, needed| {
-            if needed { passwd::read(&root, name) } else { Ok(Vec::new()) }
+        let read = |name: &str, needed: bool| {
+            if !needed {
+                return Ok(Vec::new());
+            }
+            passwd::read(&Root::open(Path::new("/")).cannot("open", "/")?, name)
         };
         Ok(Self {
             state: State::read()?,
-            ids: Ids::read()?,
+            ids: if cli.names_ids() { Ids::read()? } else { Ids::now()? },
             passwd: read("passwd", cli.user.is_some() || no_shell)?,
             group: read("group", cli.user.is_some())?,
             shell,
@@ -336,6 +338,10 @@ mod tests {
             (
                 &["--uid", "4294967295"],
                 "invalid value '4294967295' for '--uid <UID>': not an id from 0 to 4294967294; try 'cap-drop --help'",
+            ),
+            (
+                &["--user", ""],
+                "invalid value '' for '--user <USER>': no user is named; try 'cap-drop --help'",
             ),
             (
                 &["--groups", "1,4294967296"],

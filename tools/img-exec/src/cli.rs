@@ -17,7 +17,7 @@ pub struct Cli {
     pub config: Option<PathBuf>,
 
     /// Become this user instead of the image's
-    #[arg(short, long, value_name = "USER", value_parser = Who::parse)]
+    #[arg(short, long, value_name = "USER", value_parser = Who::named)]
     pub user: Option<Who>,
 
     /// Start in this directory, made where it is missing

@@ -9,7 +9,7 @@ use common::fail::Hint;
 use common::nstype::{KINDS, Ns};
 use common::{Context, Fail, shell, sys};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
 
 use crate::cli::Cli;
@@ -52,7 +52,7 @@ pub fn read(cli: &Cli) -> Result<(Target, Host), Fail> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         wanted
             .then(|| {
-                open(path.as_str(), flags, Mode::empty())
+                openat(AT_FDCWD, path.as_str(), flags, Mode::empty())
                     .cannot("open", &path)
                     .hint_on(Errno::EACCES, PERMISSION)
             })

@@ -10,20 +10,21 @@ use std::path::Path;
 use common::chain::Chain;
 use common::fail::Hint;
 use common::ids;
-use common::mount::{Attr, Depth, Mount, Propagation, set_propagation};
+use common::mount::Propagation;
 use common::nstype::{KINDS, Ns, flags};
 use common::spawn::{Bond, Child, Held, Spawn, end_like, keep_bond};
 use common::{Context, Fail, status, sys};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
 use nix::libc::pid_t;
-use nix::sys::stat::Mode;
+use nix::mount::{MsFlags, mount};
 use serde_json::{Map, Value, json};
 
 use crate::gate::Gate;
 use crate::maps::Maps;
 use crate::plan::{Plan, Step};
 use crate::refusal::refused;
+
+const NONE: Option<&str> = None;
 
 /// What is run at the end.
 pub(crate) enum Command<'a> {
@@ -48,7 +49,7 @@ fn in_place(
     chain: Chain,
     command: &Command<'_>,
 ) -> Result<Infallible, Fail> {
-    let pid = nix::unistd::getpid().as_raw();
+    let pid = if plan.needs_parent() { nix::unistd::getpid().as_raw() } else { 0 };
     let make = || {
         if plan.kinds.is_empty() {
             return Ok(());
@@ -177,7 +178,8 @@ fn carry_out(
             keep_bond(parent, || be_root(*uid, *gid))
         }
         Step::Propagation(propagation) => {
-            set_propagation(Path::new("/"), *propagation, Depth::Tree)
+            let how = MsFlags::MS_REC | kernel_flag(*propagation);
+            propagate(Path::new("/"), how)
                 .cannot("set propagation of", "/")
                 .hint_on(Errno::EINVAL, "/ is no mount here: --propagation unchanged")
         }
@@ -209,26 +211,37 @@ fn be_root(uid: bool, gid: bool) -> Result<(), Fail> {
     Ok(())
 }
 
+fn kernel_flag(propagation: Propagation) -> MsFlags {
+    match propagation {
+        Propagation::Private => MsFlags::MS_PRIVATE,
+        Propagation::Slave => MsFlags::MS_SLAVE,
+        Propagation::Shared => MsFlags::MS_SHARED,
+    }
+}
+
 fn mount_proc(dir: &Path, shield: bool, plan: &Plan) -> Result<(), Fail> {
-    let here = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let place = open(dir, here, Mode::empty()).cannot("open directory", dir)?;
     if shield {
-        match set_propagation(dir, Propagation::Private, Depth::One) {
+        match propagate(dir, MsFlags::MS_PRIVATE) {
             // No mount of its own there: what it lies on spreads as was asked for.
             Ok(()) | Err(Errno::EINVAL) => {}
             Err(e) => return Err(e).cannot("set propagation of", dir),
         }
     }
-    let attr = Attr::NOSUID.and(Attr::NODEV).and(Attr::NOEXEC);
-    let mounted = Mount::new(c"proc", &[], attr)
-        .and_then(|proc| proc.attach(place.as_fd()))
-        .cannot("mount proc on", dir);
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     let is_own = plan.fork && plan.kinds.contains(&Ns::Pid);
-    if is_own {
-        // A part of /proc that is mounted over would be seen: mount_namespaces(7).
-        return mounted.hint_on(Errno::EPERM, "something is mounted below /proc here");
-    }
-    mounted.hint_on(Errno::EPERM, "proc shows a pid namespace of our own: --pid --fork")
+    let hint = if is_own {
+        // What is mounted over in the old proc would be seen: mount_namespaces(7).
+        "something is mounted below /proc here"
+    } else {
+        "proc shows a pid namespace of our own: --pid --fork"
+    };
+    mount(Some("proc"), dir, Some("proc"), flags, NONE)
+        .cannot("mount proc on", dir)
+        .hint_on(Errno::EPERM, hint)
+}
+
+fn propagate(at: &Path, how: MsFlags) -> nix::Result<()> {
+    mount(NONE, at, NONE, how, NONE)
 }
 
 /// The inodes of COMMAND's namespaces, as ls -i /proc/PID/ns has them.

@@ -6,7 +6,7 @@ use common::fail::Hint;
 use common::idmap::{Block, IdMap, Range, Source};
 use common::{Context, Fail};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::sys::uio::pread;
 
@@ -114,9 +114,13 @@ impl Maps {
         if let Some(rule) = self.setgroups {
             let path = format!("/proc/{process}/setgroups");
             let text = if rule == Setgroups::Deny { "deny" } else { "allow" };
-            let file =
-                open(path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
-                    .cannot("open", &path)?;
+            let file = openat(
+                AT_FDCWD,
+                path.as_str(),
+                OFlag::O_WRONLY | OFlag::O_CLOEXEC,
+                Mode::empty(),
+            )
+            .cannot("open", &path)?;
             nix::unistd::write(&file, text.as_bytes()).cannot("write to", &path)?;
         }
         write_map(process, "gid_map", &self.groups, self.groups_by)
@@ -206,7 +210,7 @@ fn write_map(process: &str, name: &str, map: &IdMap, by: Writer) -> Result<(), F
         newidmap::run(name, process, map)?;
     }
     let flags = if by == Writer::Newidmap { OFlag::O_RDONLY } else { OFlag::O_RDWR };
-    let file = open(path.as_str(), flags | OFlag::O_CLOEXEC, Mode::empty())
+    let file = openat(AT_FDCWD, path.as_str(), flags | OFlag::O_CLOEXEC, Mode::empty())
         .cannot("open", &path)?;
     if by != Writer::Newidmap {
         nix::unistd::write(&file, map.to_string().as_bytes())

@@ -100,7 +100,8 @@ impl Plan {
         Ok(Self { kinds, fork: cli.fork, maps, steps })
     }
 
-    /// Whether the child must wait for what only the parent can do or knows.
+    /// Whether there is something that only a process outside can do or knows: the
+    /// maps, the process id there.
     pub fn needs_parent(&self) -> bool {
         self.maps.as_ref().is_some_and(Maps::needs_outside)
             || self.steps.iter().any(|step| matches!(step, Step::Status(_)))
@@ -191,12 +192,15 @@ impl Explain for Step {
                 gid.into_iter().chain(uid).collect::<Vec<_>>().join("; ")
             }
             Self::Propagation(p) => {
-                format!("mount_setattr('/', AT_RECURSIVE, {})", p.name())
+                format!("mount(NULL, '/', NULL, MS_REC|{}, NULL)", p.name())
             }
             Self::Loopback { .. } => "ioctl(SIOCSIFFLAGS, 'lo', IFF_UP)".into(),
             Self::Hostname(name) => format!("sethostname({})", quote(name)),
             Self::Proc { dir, .. } => {
-                format!("fsopen('proc'); fsmount(); move_mount({})", quote(dir))
+                format!(
+                    "mount('proc', {}, 'proc', MS_NOSUID|MS_NODEV|MS_NOEXEC)",
+                    quote(dir)
+                )
             }
             Self::Status(fd) => format!("write({fd}, '{{\"pid\":…,\"ns\":{{…}}}}')"),
         }

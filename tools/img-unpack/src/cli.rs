@@ -1,0 +1,68 @@
+//! The command line of img-unpack.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use common::cli::Link;
+use common::parse::Bytes;
+
+use crate::platform::Platform;
+use crate::refname::Wanted;
+
+/// What goes to standard output.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Print {
+    /// The layers' directories, bottom first.
+    Layers,
+    /// Nothing.
+    None,
+}
+
+/// Unpack an image archive to layer directories
+#[derive(Parser, Debug)]
+#[command(name = "img-unpack", version, infer_long_args = true)]
+pub struct Cli {
+    /// Choose an image of several by its name
+    #[arg(long = "ref", value_name = "NAME")]
+    pub reference: Option<Wanted>,
+
+    /// Choose the image for another machine than this
+    #[arg(long, value_name = "PLATFORM", value_parser = crate::platform::parse)]
+    pub platform: Option<Platform>,
+
+    /// Make all files the caller's own
+    #[arg(long)]
+    pub squash_ids: bool,
+
+    /// Leave device nodes out
+    #[arg(long)]
+    pub skip_devices: bool,
+
+    /// Refuse an image that unpacks to more bytes
+    #[arg(long, value_name = "SIZE", default_value = "256G", value_parser = common::parse::bytes)]
+    pub max_size: Bytes,
+
+    /// Refuse an image that has more files
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000_000)]
+    pub max_files: u64,
+
+    /// Print this when all is done
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "layers")]
+    pub print: Print,
+
+    /// End what is printed with NUL instead of a newline
+    #[arg(short = '0', long)]
+    pub null: bool,
+
+    /// The archive or OCI layout, `-` for standard input
+    #[arg(value_name = "IMAGE")]
+    pub image: PathBuf,
+
+    /// The directory to unpack to
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+
+    /// The program to become
+    #[command(flatten)]
+    pub link: Link,
+}

@@ -1,0 +1,125 @@
+//! JSON documents of an image: hostile input, of which little is wanted.
+
+use common::Fail;
+use common::fail::quote;
+use serde_json::{Map, Value};
+
+use crate::members::{Members, Name};
+
+/// containers/image has the same limit for manifests and configs.
+pub const MAX_DOCUMENT: u64 = 4 << 20;
+
+/// A document, and what it is called in messages.
+#[derive(Debug)]
+pub struct Document {
+    /// Its name.
+    pub name: String,
+    /// What it says.
+    pub value: Value,
+    /// Its bytes as they are.
+    pub bytes: Vec<u8>,
+}
+
+impl Document {
+    /// Reads a member.
+    pub fn read(members: &dyn Members, name: &Name) -> Result<Self, Fail> {
+        let bytes = members.document(name, MAX_DOCUMENT)?;
+        Self::parse(name.shown().to_string_lossy().into_owned(), bytes)
+    }
+
+    /// serde_json ends at 128 levels, before the stack does.
+    pub fn parse(name: String, bytes: Vec<u8>) -> Result<Self, Fail> {
+        let value = serde_json::from_slice(&bytes)
+            .map_err(|e| Fail::cannot("read", &name, format!("no JSON: {e}")))?;
+        Ok(Self { name, value, bytes })
+    }
+
+    /// A failure of this document.
+    pub fn fail(&self, reason: impl std::fmt::Display) -> Fail {
+        Fail::cannot("read", &self.name, reason)
+    }
+
+    /// The object it is.
+    pub fn object(&self) -> Result<Object<'_>, Fail> {
+        let map = self.value.as_object();
+        map.map(|map| Object { map, of: self }).ok_or_else(|| self.fail("not an object"))
+    }
+}
+
+/// An object in a document.
+#[derive(Debug, Clone, Copy)]
+pub struct Object<'d> {
+    map: &'d Map<String, Value>,
+    of: &'d Document,
+}
+
+impl<'d> Object<'d> {
+    /// The value of a key in any case: Go's reader takes `config` for `Config`, and jib
+    /// writes it so. Two spellings at once would leave the choice to the reader.
+    pub fn get(&self, key: &str) -> Result<Option<&'d Value>, Fail> {
+        let mut found = self.map.iter().filter(|(k, _)| k.eq_ignore_ascii_case(key));
+        let first = found.next().map(|(_, value)| value);
+        if found.next().is_some() {
+            return Err(self.of.fail(format!("it has {} twice", quote(key))));
+        }
+        Ok(first.filter(|value| !value.is_null()))
+    }
+
+    /// A string.
+    pub fn string(&self, key: &str) -> Result<Option<&'d str>, Fail> {
+        let value = self.get(key)?;
+        value.map(|v| v.as_str().ok_or_else(|| self.wrong(key))).transpose()
+    }
+
+    /// A string that must be there.
+    pub fn wanted(&self, key: &str) -> Result<&'d str, Fail> {
+        self.string(key)?.ok_or_else(|| self.wrong(key))
+    }
+
+    /// A number that must be there.
+    pub fn number(&self, key: &str) -> Result<u64, Fail> {
+        self.get(key)?.and_then(Value::as_u64).ok_or_else(|| self.wrong(key))
+    }
+
+    /// An object, if it is there.
+    pub fn object(&self, key: &str) -> Result<Option<Self>, Fail> {
+        let value = self.get(key)?;
+        value.map(|v| self.inner(v).ok_or_else(|| self.wrong(key))).transpose()
+    }
+
+    /// A list, empty if it is not there.
+    pub fn list(&self, key: &str) -> Result<&'d [Value], Fail> {
+        match self.get(key)? {
+            Some(Value::Array(list)) => Ok(list),
+            None => Ok(&[]),
+            Some(_) => Err(self.wrong(key)),
+        }
+    }
+
+    /// A list of strings, empty if it is not there.
+    pub fn strings(&self, key: &str) -> Result<Vec<&'d str>, Fail> {
+        let list = self.list(key)?.iter();
+        list.map(|v| v.as_str().ok_or_else(|| self.wrong(key))).collect()
+    }
+
+    /// A list of objects, empty if it is not there.
+    pub fn objects(&self, key: &str) -> Result<Vec<Self>, Fail> {
+        let list = self.list(key)?.iter();
+        list.map(|v| self.inner(v).ok_or_else(|| self.wrong(key))).collect()
+    }
+
+    /// The object that a value inside this one is.
+    pub fn inner(&self, value: &'d Value) -> Option<Self> {
+        value.as_object().map(|map| Self { map, of: self.of })
+    }
+
+    /// A failure about one key.
+    pub fn wrong(&self, key: &str) -> Fail {
+        self.of.fail(format!("{} is not what it should be", quote(key)))
+    }
+
+    /// The document it is in.
+    pub fn document(&self) -> &'d Document {
+        self.of
+    }
+}

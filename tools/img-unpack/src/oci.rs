@@ -1,0 +1,272 @@
+//! Which image of an archive is meant, and what it is made of: OCI layouts.
+
+use common::Fail;
+use common::fail::quote;
+
+use crate::digest::Digest;
+use crate::json::{Document, Object};
+use crate::manifest::{Choice, Image, Layer, check_platform, only, pair, read_config};
+use crate::members::{Members, Name};
+use crate::platform::Platform;
+
+/// Indexes in indexes: docker and buildx write two levels.
+const MAX_DEPTH: u32 = 8;
+const MAX_MANIFESTS: usize = 4096;
+
+const INDEXES: [&str; 2] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
+const MANIFESTS: [&str; 2] = [
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
+const CONFIGS: [&str; 2] = [
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.container.image.v1+json",
+];
+/// Without what tells the compression, which is found out from the content.
+const LAYERS: [&str; 4] = [
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar",
+    "application/vnd.docker.image.rootfs.diff.tar",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar",
+];
+
+/// A pointer to a blob: image-spec, descriptor.md.
+#[derive(Debug, Clone)]
+struct Descriptor {
+    media_type: String,
+    digest: Digest,
+    size: u64,
+    platform: Option<Platform>,
+    names: Vec<String>,
+    is_attestation: bool,
+}
+
+impl Descriptor {
+    fn read(object: &Object<'_>) -> Result<Self, Fail> {
+        let text = object.wanted("digest")?;
+        let digest = Digest::parse(text).map_err(|reason| {
+            object.document().fail(format!("{}: {reason}", quote(text)))
+        })?;
+        let word = |of: &Object<'_>, key| {
+            Ok::<_, Fail>(of.string(key)?.unwrap_or_default().to_owned())
+        };
+        let platform = match object.object("platform")? {
+            None => None,
+            Some(of) => Some(Platform {
+                os: word(&of, "os")?,
+                arch: word(&of, "architecture")?,
+                variant: word(&of, "variant")?,
+            }),
+        };
+        let mut names = Vec::new();
+        let mut is_attestation = platform.as_ref().is_some_and(Platform::is_unknown);
+        if let Some(notes) = object.object("annotations")? {
+            for key in ["io.containerd.image.name", "org.opencontainers.image.ref.name"] {
+                names.extend(notes.string(key)?.map(str::to_owned));
+            }
+            is_attestation |= notes.string("vnd.docker.reference.type")?
+                == Some("attestation-manifest");
+        }
+        let media_type = word(object, "mediaType")?;
+        let size = object.number("size")?;
+        Ok(Self { media_type, digest, size, platform, names, is_attestation })
+    }
+
+    fn member(&self) -> Name {
+        Name::from(format!("blobs/sha256/{}", self.digest.hex()).as_str())
+    }
+
+    fn is(&self, types: &[&str]) -> bool {
+        types.contains(&self.media_type.as_str())
+    }
+
+    /// OCI's and Docker's names for one thing are mixed in the wild.
+    fn is_like(&self, own: &str) -> bool {
+        let both = |types: &[&str]| types.contains(&own) && self.is(types);
+        own == self.media_type || both(&INDEXES) || both(&MANIFESTS) || both(&CONFIGS)
+    }
+
+    /// The document it points to, once size and digest are right.
+    fn document(&self, members: &dyn Members) -> Result<Document, Fail> {
+        let document = Document::read(members, &self.member())?;
+        if u64::try_from(document.bytes.len()).ok() != Some(self.size) {
+            return Err(document.fail("its size is another than the descriptor says"));
+        }
+        if Digest::of(&document.bytes) != self.digest {
+            return Err(document.fail("its digest is another"));
+        }
+        let object = document.object()?;
+        // One document, two readings: CVE-2021-41190.
+        if object.get("manifests")?.is_some()
+            && (object.get("layers")?.is_some() || object.get("config")?.is_some())
+        {
+            return Err(document.fail("it is both a manifest and an index"));
+        }
+        match object.string("mediaType")? {
+            Some(own) if !self.media_type.is_empty() && !self.is_like(own) => {
+                Err(document.fail("its media type is another than the descriptor says"))
+            }
+            Some(_) | None => Ok(document),
+        }
+    }
+}
+
+/// Whether the index lists nothing: docker 25 wrote some so, beside a manifest.json.
+pub(crate) fn is_empty(members: &dyn Members) -> Result<bool, Fail> {
+    let index = Document::read(members, &Name::from("index.json"))?;
+    Ok(index.object()?.list("manifests")?.is_empty())
+}
+
+/// Finds the image in a layout.
+pub(crate) fn find(members: &dyn Members, choice: &Choice) -> Result<Image, Fail> {
+    let index = Document::read(members, &Name::from("index.json"))?;
+    let object = index.object()?;
+    if object.get("layers")?.is_some() || object.get("config")?.is_some() {
+        return Err(index.fail("it is both a manifest and an index"));
+    }
+    let mut all = Vec::new();
+    collect(members, &index, &[], 0, &mut all)?;
+    let mut chosen: Vec<&Descriptor> = all.iter().collect();
+    if let Some(wanted) = &choice.wanted {
+        let is = |d: &&Descriptor| {
+            d.names.iter().any(|n| wanted.is(n)) || wanted.text == d.digest.to_string()
+        };
+        chosen.retain(is);
+    }
+    let fits =
+        |d: &Descriptor| d.platform.as_ref().is_none_or(|p| choice.platform.takes(p));
+    if choice.strict || chosen.len() > 1 {
+        chosen.retain(|d| fits(d));
+    }
+    let mut seen = Vec::new();
+    chosen.retain(|d| {
+        let is_new = !seen.contains(&d.digest);
+        seen.push(d.digest);
+        is_new
+    });
+    let descriptor = only(members, chosen, all.iter().map(shown), choice)?;
+    let mut image = read(members, descriptor)?;
+    check_platform(members, &image.platform, choice)?;
+    // The same image may have several names.
+    let same = all.iter().filter(|d| d.digest == descriptor.digest);
+    for name in same.flat_map(|d| &d.names) {
+        if !image.names.contains(name) {
+            image.names.push(name.clone());
+        }
+    }
+    Ok(image)
+}
+
+fn shown(of: &Descriptor) -> String {
+    let name = of.names.first().map_or_else(|| quote(of.digest.to_string()), quote);
+    match &of.platform {
+        Some(platform) => {
+            format!("{name} ({})", quote(platform.to_string()).replace('\'', ""))
+        }
+        None => name,
+    }
+}
+
+/// All manifests below an index, with the names of the entries above them.
+fn collect(
+    members: &dyn Members,
+    index: &Document,
+    names: &[String],
+    depth: u32,
+    all: &mut Vec<Descriptor>,
+) -> Result<(), Fail> {
+    if depth > MAX_DEPTH {
+        return Err(index.fail("more than 8 indexes in each other"));
+    }
+    for object in index.object()?.objects("manifests")? {
+        let mut descriptor = Descriptor::read(&object)?;
+        if descriptor.is_attestation {
+            continue;
+        }
+        descriptor.names.extend_from_slice(names);
+        if descriptor.is(&INDEXES) {
+            // Docker leaves out what it has not got, of an image for many platforms.
+            if depth > 0 && members.size(&descriptor.member()).is_none() {
+                continue;
+            }
+            let next = descriptor.document(members)?;
+            let below = depth.saturating_add(1);
+            collect(members, &next, &descriptor.names, below, all)?;
+            continue;
+        }
+        if depth > 0 && members.size(&descriptor.member()).is_none() {
+            continue;
+        }
+        all.push(descriptor);
+        if all.len() > MAX_MANIFESTS {
+            return Err(index.fail("it has more than 4096 manifests"));
+        }
+    }
+    Ok(())
+}
+
+/// Reads manifest and config of the one that was chosen.
+fn read(members: &dyn Members, descriptor: &Descriptor) -> Result<Image, Fail> {
+    if !descriptor.media_type.is_empty() && !descriptor.is(&MANIFESTS) {
+        let reason = format!("{} is no image", quote(&descriptor.media_type));
+        return Err(Fail::cannot("read", descriptor.member().shown(), reason));
+    }
+    let manifest = descriptor.document(members)?;
+    let object = manifest.object()?;
+    let config = object.object("config")?.ok_or_else(|| object.wrong("config"))?;
+    let config = Descriptor::read(&config)?;
+    if !config.is(&CONFIGS) {
+        let reason = format!("{} is no image's config", quote(&config.media_type));
+        return Err(manifest.fail(reason));
+    }
+    let blobs = object.objects("layers")?;
+    let blobs = blobs.iter().map(Descriptor::read).collect::<Result<Vec<_>, _>>()?;
+    let config_digest = config.digest;
+    let config = config.document(members)?;
+    let (platform, diff_ids) = read_config(&config)?;
+    let layers = pair(&config, &diff_ids, blobs)?;
+    let layers = layers
+        .into_iter()
+        .map(|(diff_id, blob)| layer(members, diff_id, &blob))
+        .collect::<Result<_, _>>()?;
+    let names = descriptor.names.clone();
+    Ok(Image { names, platform, config: config.bytes, config_digest, layers })
+}
+
+fn layer(
+    members: &dyn Members,
+    diff_id: Digest,
+    blob: &Descriptor,
+) -> Result<Layer, Fail> {
+    let member = blob.member();
+    let cannot = |reason: String| Fail::cannot("read layer", member.shown(), reason);
+    let media_type = &blob.media_type;
+    if media_type.ends_with("+encrypted") {
+        return Err(cannot("it is encrypted".to_owned()));
+    }
+    let base = ["+gzip", "+zstd", ".gzip", ".zstd"]
+        .iter()
+        .find_map(|end| media_type.strip_suffix(end))
+        .unwrap_or(media_type);
+    if !LAYERS.contains(&base) {
+        return Err(cannot(format!("{} is no layer", quote(media_type))));
+    }
+    match members.size(&member) {
+        Some(size) if size == blob.size => {}
+        Some(_) => {
+            let reason = "its size is another than the descriptor says";
+            return Err(cannot(reason.to_owned()));
+        }
+        None => {
+            let foreign = base.contains("foreign") || base.contains("nondistributable");
+            let fail = cannot("it is not in the archive".to_owned());
+            // An address in an image is the attacker's: CVE-2020-15157.
+            let hint = "it may not be distributed, and is never fetched";
+            return Err(if foreign { fail.hint(hint) } else { fail });
+        }
+    }
+    Ok(Layer { diff_id, member, blob: Some((blob.digest, blob.size)) })
+}

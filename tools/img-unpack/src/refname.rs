@@ -1,0 +1,72 @@
+//! Names of images: `nginx` is `docker.io/library/nginx:latest`.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+
+use crate::members::Name;
+
+/// A name from the command line.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// As it was given.
+    pub text: String,
+}
+
+impl FromStr for Wanted {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self { text: text.to_owned() })
+    }
+}
+
+impl Wanted {
+    /// Whether an archive's name for an image is this one.
+    ///
+    /// An OCI layout may call an image by its tag alone.
+    pub fn is(&self, name: &str) -> bool {
+        self.text == name || normal(&self.text) == normal(name)
+    }
+
+    /// Whether it names the config by its digest, with or without the algorithm.
+    pub fn is_config(&self, config: &Name) -> bool {
+        let hex = self.text.strip_prefix("sha256:").unwrap_or(&self.text);
+        let file = config.as_bytes().rsplit(|b| *b == b'/').next().unwrap_or_default();
+        let file = file.strip_suffix(b".json").unwrap_or(file);
+        let file = file.strip_prefix(b"sha256:").unwrap_or(file);
+        hex.len() == 64 && file == hex.as_bytes()
+    }
+}
+
+/// A name with host, path and tag: distribution/reference, familiar names.
+fn normal(name: &str) -> String {
+    let (first, rest) = name.split_once('/').unwrap_or(("", name));
+    let is_host = first.contains(['.', ':']) || first == "localhost";
+    let full = match (first, is_host) {
+        ("", _) => format!("docker.io/library/{rest}"),
+        ("index.docker.io", _) => format!("docker.io/{rest}"),
+        (_, true) => name.to_owned(),
+        (_, false) => format!("docker.io/{name}"),
+    };
+    let last = full.rsplit('/').next().unwrap_or_default();
+    if last.contains([':', '@']) { full } else { format!("{full}:latest") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_names_mean_what_docker_means_by_them() {
+        let is = |wanted: &str, name: &str| wanted.parse::<Wanted>().unwrap().is(name);
+
+        assert!(is("nginx", "docker.io/library/nginx:latest"));
+        assert!(is("nginx:1", "nginx:1"));
+        assert!(is("me/app", "docker.io/me/app:latest"));
+        assert!(is("localhost/app", "localhost/app:latest"));
+        assert!(is("reg:5000/app:1", "reg:5000/app:1"));
+        assert!(is("1.2", "1.2"));
+        assert!(!is("nginx", "nginx:1"));
+        assert!(!is("nginx", "reg:5000/nginx:latest"));
+    }
+}

@@ -1,24 +1,19 @@
-//! Makes the groups, sets their limits, starts COMMAND in them.
+//! Makes the groups and sets their limits, each read back.
 
-use std::convert::Infallible;
-use std::ffi::OsString;
 use std::fs;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use common::chain::Chain;
 use common::fail::Hint;
-use common::spawn::{Bond, Child, Held, Spawn};
-use common::{Context, Fail, status};
+use common::{Context, Fail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, open, openat};
 use nix::sys::stat::{Mode, fchmod};
 use nix::sys::uio::pread;
 use nix::unistd::{mkdir, write};
-use serde_json::{Map, Value, json};
 
 use crate::discover::Version;
-use crate::plan::{File, Limits, Plan, Step};
+use crate::plan::{File, Step};
 
 /// A group that was made.
 pub(crate) struct Group {
@@ -29,9 +24,9 @@ pub(crate) struct Group {
     /// What it was made for.
     pub(crate) controllers: Vec<&'static str>,
     /// The directory, locked as long as this process lives: `--gc` looks for that.
-    dir: Flock<OwnedFd>,
+    pub(crate) dir: Flock<OwnedFd>,
     /// Where the new process writes itself in.
-    entry: Option<OwnedFd>,
+    pub(crate) entry: Option<OwnedFd>,
 }
 
 const MODE: Mode = Mode::from_bits_truncate(0o755);
@@ -112,7 +107,7 @@ fn evacuate(from: &Path, to: &Path) -> Result<(), Fail> {
 /// How often a group is looked at before it is given up.
 const EVACUATIONS: u32 = 100;
 
-const DELEGATE: &str =
+pub(crate) const DELEGATE: &str =
     "run as root, or in a group of yours: systemd-run --user --scope -p Delegate=yes …";
 const READ_ONLY: &str = "the cgroup file system must be mounted read-write";
 
@@ -177,108 +172,6 @@ fn absent(file: &str) -> &'static str {
     }
 }
 
-fn open_entry(group: &Group, name: &str) -> Result<OwnedFd, Fail> {
+pub(crate) fn open_entry(group: &Group, name: &str) -> Result<OwnedFd, Fail> {
     open_file(group, name, OFlag::O_WRONLY).cannot("open", group.path.join(name))
-}
-
-/// Starts COMMAND; it is in every group before its first instruction.
-pub(crate) fn start(
-    groups: &mut [Group],
-    held: &Held,
-    chain: Chain,
-    job: &Job<'_>,
-) -> Result<Child, Fail> {
-    let mut chain = Some(chain);
-    let v2 = groups.iter().position(|group| group.version == Version::V2);
-    let into = v2.and_then(|i| groups.get(i)).map(|group| group.dir.as_fd());
-    let child = fork(groups, held, into, &mut chain, job);
-    let child = match (child, v2.and_then(|i| groups.get_mut(i))) {
-        // Before Linux 5.7, or behind a seccomp filter: the child moves itself.
-        (
-            Err(Errno::ENOSYS | Errno::EINVAL | Errno::E2BIG | Errno::EPERM),
-            Some(group),
-        ) => {
-            group.entry = Some(open_entry(group, "cgroup.procs")?);
-            fork(groups, held, None, &mut chain, job)
-        }
-        (child, _) => child,
-    };
-    let place = v2.and_then(|i| groups.get(i)).map(|group| group.path.clone());
-    match (child, place) {
-        (Ok(child), _) => Ok(child),
-        (Err(e), None) => Err(Fail::os("cannot fork", e)),
-        (Err(e), Some(path)) => Err(e)
-            .cannot("start a process in", path)
-            .hint_on(
-                Errno::EACCES,
-                "cgroup.procs of the group above both must be yours, see --parent",
-            )
-            .hint_on(Errno::EOPNOTSUPP, "the group above is threaded, see cgroups(7)"),
-    }
-}
-
-/// What the new process has to do in the groups.
-pub(crate) struct Job<'j> {
-    /// `--status-fd`.
-    pub(crate) status_fd: Option<RawFd>,
-    /// The plan, for the status.
-    pub(crate) plan: &'j Plan,
-    /// COMMAND.
-    pub(crate) command: &'j [OsString],
-}
-
-fn fork(
-    groups: &[Group],
-    held: &Held,
-    cgroup: Option<BorrowedFd<'_>>,
-    chain: &mut Option<Chain>,
-    job: &Job<'_>,
-) -> Result<Child, Errno> {
-    let spawn = Spawn { tool: "cg-limit", flags: 0, cgroup, bond: Bond::DieWithParent };
-    spawn.fork_held(held, |parent| {
-        let mut chain = chain.take().unwrap_or_default();
-        chain.parent = Some(parent);
-        enter(groups, chain, job)
-    })
-}
-
-/// The child: goes where it was not born, tells, becomes COMMAND.
-///
-/// "0" means the writer. A single thread that moves itself by `tasks` need not wait for
-/// an RCU grace period, some 10 ms, as any other way into a v1 group must.
-fn enter(groups: &[Group], chain: Chain, job: &Job<'_>) -> Result<Infallible, Fail> {
-    for group in groups {
-        if let Some(entry) = &group.entry {
-            write(entry, b"0")
-                .cannot("enter the group", &group.path)
-                .hint_on(Errno::EACCES, DELEGATE)?;
-        }
-    }
-    if let Some(fd) = job.status_fd {
-        status::write(fd, &record(groups, &job.plan.limits))?;
-    }
-    chain.exec(job.command)
-}
-
-fn record(groups: &[Group], limits: &Limits) -> Value {
-    let mut places = Map::new();
-    for group in groups {
-        for controller in &group.controllers {
-            let path = group.path.to_string_lossy().into_owned();
-            places.insert((*controller).to_owned(), path.into());
-        }
-    }
-    let mut held = Map::new();
-    let amounts =
-        [("memory", limits.memory), ("swap", limits.swap), ("pids", limits.pids)];
-    for (key, amount) in amounts {
-        if let Some(amount) = amount {
-            held.insert(key.to_owned(), amount.json());
-        }
-    }
-    if let Some(cpus) = limits.cpus {
-        held.insert("cpu-quota-us".to_owned(), cpus.quota.into());
-        held.insert("cpu-period-us".to_owned(), cpus.period.into());
-    }
-    json!({ "cgroups": places, "limits": held, "pid": nix::unistd::getpid().as_raw() })
 }

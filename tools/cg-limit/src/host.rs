@@ -39,6 +39,8 @@ pub struct Tree {
     pub controllers: Vec<String>,
     /// Our cgroup, or what `--parent` says; none where it cannot be seen.
     pub place: Option<Place>,
+    /// Our cgroup in any case.
+    pub own: Option<PathBuf>,
     /// Named by `--parent`.
     pub is_given: bool,
     /// On v2, that directory and those above it, up to the mount.
@@ -109,11 +111,13 @@ pub fn trees(parents: &[PathBuf]) -> Result<Vec<Tree>, Fail> {
 }
 
 fn tree(hierarchy: &Hierarchy) -> Tree {
+    // Another file system may be mounted over it.
+    let place = hierarchy.places.iter().find(|place| is_cgroup(&place.own));
     Tree {
         version: hierarchy.version,
         controllers: hierarchy.controllers.clone(),
-        // Another file system may be mounted over it.
-        place: hierarchy.places.iter().find(|place| is_cgroup(&place.own)).cloned(),
+        own: place.map(|place| place.own.clone()),
+        place: place.cloned(),
         is_given: false,
         levels: Vec::new(),
         cpuset: None,

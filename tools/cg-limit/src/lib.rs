@@ -8,8 +8,9 @@ use common::chain::Chain;
 use common::spawn::{Ended, Held, end_like};
 use common::{Context, Fail, entry, explain};
 
-use crate::apply::{Group, Job};
+use crate::apply::Group;
 use crate::plan::Plan;
+use crate::start::Job;
 
 mod apply;
 mod clean;
@@ -20,6 +21,7 @@ pub mod host;
 pub mod limit;
 mod place;
 pub mod plan;
+mod start;
 mod v1;
 mod v2;
 mod verdict;
@@ -61,5 +63,5 @@ fn supervise(
     for step in &job.plan.steps {
         apply::apply(step, groups)?;
     }
-    apply::start(groups, held, chain, job)?.wait()
+    start::start(groups, held, chain, job)?.wait()
 }

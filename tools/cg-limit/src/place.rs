@@ -119,6 +119,14 @@ pub(crate) fn parent(
     Ok((parent.dir.clone(), steps))
 }
 
+/// The group that is above both ours and a new one, whose `cgroup.procs` must be ours to
+/// write: cgroup-v2.rst, "Delegation Containment".
+pub(crate) fn above_both(tree: &Tree, group: &Path) -> PathBuf {
+    let own = tree.own.as_deref().unwrap_or(group);
+    let above = own.ancestors().find(|dir| group.starts_with(dir));
+    above.unwrap_or(group).to_owned()
+}
+
 fn not_available(controller: &str, top: &Level) -> Fail {
     let file = top.dir.join("cgroup.controllers");
     let fail = cannot_limit(controller, &format!("it is not in {}", quote(file)));

@@ -113,6 +113,8 @@ pub enum Step {
     Fork {
         /// The v2 group that it starts in.
         group: Option<PathBuf>,
+        /// The one above both this and ours, which takes the right to move.
+        above: Option<PathBuf>,
     },
     /// Put that process into a v1 group, before it is COMMAND.
     Join {
@@ -151,7 +153,7 @@ impl Plan {
             }
         }
         let mut steps = Vec::new();
-        let (mut group, mut joins) = (None, Vec::new());
+        let (mut group, mut above, mut joins) = (None, None, Vec::new());
         for (tree, controllers) in homes {
             let (parent, prepare) = place::parent(tree, &controllers)?;
             steps.extend(prepare);
@@ -159,14 +161,17 @@ impl Plan {
             let version = tree.version;
             match version {
                 Version::V1 => joins.push(Step::Join { dir: dir.clone() }),
-                Version::V2 => group = Some(dir.clone()),
+                Version::V2 => {
+                    above = Some(place::above_both(tree, &dir));
+                    group = Some(dir.clone());
+                }
             }
             let files = files(tree, &controllers, &limits, host.page)?;
             steps.push(Step::Make { dir: dir.clone(), version, controllers });
             let write = |file| Step::Write { dir: dir.clone(), file };
             steps.extend(files.into_iter().map(write));
         }
-        steps.push(Step::Fork { group });
+        steps.push(Step::Fork { group, above });
         steps.extend(joins);
         Ok(Self { steps, limits })
     }
@@ -241,8 +246,8 @@ impl Explain for Step {
             }
             Self::Make { dir, .. } => format!("mkdir({}, 0755)", quote(dir)),
             Self::Write { file, .. } => format!("{}={}", file.name, file.value),
-            Self::Fork { group: None } => "clone3(CLONE_PIDFD)".into(),
-            Self::Fork { group: Some(dir) } => {
+            Self::Fork { group: None, .. } => "clone3(CLONE_PIDFD)".into(),
+            Self::Fork { group: Some(dir), .. } => {
                 format!("clone3(CLONE_PIDFD|CLONE_INTO_CGROUP, {})", quote(dir))
             }
             Self::Join { dir } => format!("write({}, \"0\")", quote(dir.join("tasks"))),

@@ -13,6 +13,7 @@ fn tree(version: Version, controllers: &[&str], mount: &str, own: &str) -> Tree 
         version,
         controllers: controllers.iter().map(|c| (*c).to_owned()).collect(),
         place: Some(Place { mount: mount.into(), own: own.into() }),
+        own: Some(own.into()),
         is_given: false,
         levels: Vec::new(),
         cpuset: None,

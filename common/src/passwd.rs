@@ -186,7 +186,7 @@ fn unknown(what: &str, name: &OsStr, file: &str) -> Fail {
 /// without end (CVE-2024-9676, CVE-2026-47262); one that is not there is empty.
 pub fn read(root: &Root, name: &str) -> Result<Vec<u8>, Fail> {
     let path = format!("/etc/{name}");
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(4096);
     let file = match open_regular(root, &path) {
         Err(Reason::Errno(Errno::ENOENT | Errno::ENOTDIR)) => return Ok(text),
         other => other.cannot("read", &path)?,

@@ -73,7 +73,7 @@ pub(crate) fn open_config(path: &Path) -> Result<OwnedFd, Fail> {
 
 /// Reads a config to its end, which has to come soon.
 pub(crate) fn read_config(fd: OwnedFd) -> Result<Vec<u8>, String> {
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(8192);
     let mut file = File::from(fd).take(LIMIT.saturating_add(1));
     file.read_to_end(&mut text).map_err(|e| match e.raw_os_error() {
         Some(number) => Errno::from_raw(number).desc().to_owned(),

@@ -138,7 +138,7 @@ fn mistakes_are_refused_in_one_line() {
     refused(
         &["--pids", "5", "--parent", "/proc", "true"],
         expect![[r#"
-            cg-limit: cannot use parent '/proc': not a cgroup directory
+            cg-limit: cannot use parent '/proc': not a cgroup directory of memory, cpu or pids
         "#]],
     );
     refused(

@@ -9,7 +9,7 @@ use common::proc::status_field;
 use common::{Context, Fail};
 use nix::unistd::{SysconfVar, getpid, sysconf};
 
-use crate::cli::Cli;
+use crate::cli::{CONTROLLERS, Cli};
 use crate::discover::{Hierarchy, Place, Version, hierarchies, mount_of};
 use crate::limit::{Amount, Memory, Quota};
 use crate::plan::Limits;
@@ -49,6 +49,13 @@ pub struct Tree {
     pub cpuset: Option<[String; 2]>,
 }
 
+impl Tree {
+    /// Whether it is the v1 hierarchy of a controller.
+    pub fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|c| c == controller)
+    }
+}
+
 /// A directory of a v2 hierarchy.
 #[derive(Debug, Clone)]
 pub struct Level {
@@ -68,15 +75,15 @@ impl Host {
     /// Reads them; v2 directories only where no v1 hierarchy has the controller.
     pub fn read(cli: &Cli) -> Result<Self, Fail> {
         let mut trees = trees(&cli.parent)?;
-        let v1 = |trees: &[Tree], controller: &str| {
-            trees.iter().any(|t| t.controllers.iter().any(|c| c == controller))
-        };
-        let wants_v2 = cli.controllers().iter().any(|c| !v1(&trees, c));
+        let asked = cli.controllers();
+        let wants_v2 = asked.iter().any(|c| !trees.iter().any(|t| t.has(c)));
         for tree in &mut trees {
             let Some(place) = &tree.place else { continue };
             match tree.version {
                 Version::V2 if wants_v2 => tree.levels = levels(place)?,
-                Version::V1 if tree.controllers.iter().any(|c| c == "cpuset") => {
+                Version::V1
+                    if tree.has("cpuset") && asked.iter().any(|c| tree.has(c)) =>
+                {
                     tree.cpuset = Some(cpuset(&place.own)?);
                 }
                 Version::V1 | Version::V2 => {}
@@ -90,18 +97,21 @@ impl Host {
     }
 }
 
-/// Every hierarchy, with the first place that is what it seems.
+/// Every hierarchy that could hold a limit, with the first place that is what it seems.
 pub fn trees(parents: &[PathBuf]) -> Result<Vec<Tree>, Fail> {
     let read = |path: &str| fs::read(path).cannot("read", path);
     let mounts = read("/proc/self/mountinfo")?;
-    let all = hierarchies(&mounts, &read("/proc/self/cgroup")?);
+    let mut all = hierarchies(&mounts, &read("/proc/self/cgroup")?);
+    all.retain(|hierarchy| {
+        let has = |name: &String| CONTROLLERS.contains(&name.as_str());
+        hierarchy.version == Version::V2 || hierarchy.controllers.iter().any(has)
+    });
     let mut trees: Vec<_> = all.iter().map(tree).collect();
     for parent in parents {
         let own = fs::canonicalize(parent).cannot("use parent", parent)?;
         let found = mount_of(&mounts, &all, &own).filter(|_| is_cgroup(&own));
-        let (index, mount) = found.ok_or_else(|| {
-            Fail::cannot("use parent", parent, "not a cgroup directory")
-        })?;
+        let (index, mount) =
+            found.ok_or_else(|| Fail::cannot("use parent", parent, NO_PARENT))?;
         if let Some(tree) = trees.get_mut(index) {
             tree.place = Some(Place { mount, own });
             tree.is_given = true;
@@ -109,6 +119,8 @@ pub fn trees(parents: &[PathBuf]) -> Result<Vec<Tree>, Fail> {
     }
     Ok(trees)
 }
+
+const NO_PARENT: &str = "not a cgroup directory of memory, cpu or pids";
 
 fn tree(hierarchy: &Hierarchy) -> Tree {
     // Another file system may be mounted over it.

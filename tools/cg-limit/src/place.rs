@@ -51,7 +51,7 @@ pub(crate) fn left_behind(tree: &Tree) -> &Limits {
 
 /// The hierarchy of a controller: the v1 one that has it, else v2.
 pub(crate) fn home<'t>(controller: &str, trees: &'t [Tree]) -> Result<&'t Tree, Fail> {
-    let v1 = trees.iter().find(|t| t.controllers.iter().any(|c| c == controller));
+    let v1 = trees.iter().find(|t| t.has(controller));
     let tree = v1
         .or_else(|| trees.iter().find(|t| t.version == Version::V2))
         .ok_or_else(|| cannot_limit(controller, "the kernel has no such controller"))?;

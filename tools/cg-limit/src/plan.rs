@@ -1,6 +1,6 @@
 //! Which groups to make where, and what to write into them; no system call.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use common::Fail;
 use common::explain::Explain;
@@ -151,6 +151,17 @@ impl Plan {
                 Some((_, list)) => list.push(controller),
                 None => homes.push((tree, vec![controller])),
             }
+        }
+        let is_used =
+            |tree: &Tree| homes.iter().any(|(home, _)| std::ptr::eq(*home, tree));
+        if let Some(idle) = host.trees.iter().find(|t| t.is_given && !is_used(t)) {
+            let place = idle.place.as_ref().map(|p| p.own.as_path());
+            let reason = "no limit that was given is in its hierarchy";
+            return Err(Fail::cannot(
+                "use parent",
+                place.unwrap_or(Path::new("?")),
+                reason,
+            ));
         }
         let mut steps = Vec::new();
         let (mut group, mut above, mut joins) = (None, None, Vec::new());

@@ -268,6 +268,19 @@ fn a_parent_that_is_given_is_taken() {
 }
 
 #[test]
+fn a_parent_that_no_limit_needs_is_refused() {
+    let mut trees = v1();
+    trees[1].is_given = true;
+    check(
+        &["--memory=1M"],
+        trees,
+        expect![
+            "cannot use parent '/cg/cpu': no limit that was given is in its hierarchy"
+        ],
+    );
+}
+
+#[test]
 fn where_no_group_can_be_made_it_is_said_why() {
     let mut hidden = v1();
     hidden[0].place = None;

@@ -58,6 +58,11 @@ pub fn open_flags(fd: RawFd) -> Result<c_int> {
     Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFL) })
 }
 
+/// `flock(2)`, with `LOCK_EX` and the like; it goes when the descriptor is closed.
+pub fn flock(fd: BorrowedFd<'_>, operation: c_int) -> Result<()> {
+    call!(SYS_flock, fd.as_raw_fd(), operation).map(drop)
+}
+
 /// `fsopen(2)`: a new file system context. Since Linux 5.2.
 pub fn fsopen(fstype: &CStr) -> Result<OwnedFd> {
     call!(SYS_fsopen, fstype.as_ptr(), 1).map(own)
@@ -354,6 +359,12 @@ pub fn fgetxattr(fd: BorrowedFd<'_>, name: &CStr, buf: &mut [u8]) -> Result<usiz
 /// `fremovexattr(2)`.
 pub fn fremovexattr(fd: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     call!(SYS_fremovexattr, fd.as_raw_fd(), name.as_ptr()).map(drop)
+}
+
+/// `renameat2(2)` `RENAME_EXCHANGE`: two names of the working directory change places.
+pub fn exchange(a: &CStr, b: &CStr) -> Result<()> {
+    let here = libc::AT_FDCWD;
+    call!(SYS_renameat2, here, a.as_ptr(), here, b.as_ptr(), 2).map(drop)
 }
 
 /// The mount that a file lies on.

@@ -5,9 +5,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use common::fail::Hint;
-use common::{Context, Fail};
+use common::{Context, Fail, sys};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, open, openat};
+use nix::fcntl::{OFlag, open, openat};
+use nix::libc;
 use nix::sys::stat::{Mode, fchmod};
 use nix::sys::uio::pread;
 use nix::unistd::{mkdir, write};
@@ -24,7 +25,7 @@ pub(crate) struct Group {
     /// What it was made for.
     pub(crate) controllers: Vec<&'static str>,
     /// The directory, locked as long as this process lives: `--gc` looks for that.
-    pub(crate) dir: Flock<OwnedFd>,
+    pub(crate) dir: OwnedFd,
     /// Where the new process writes itself in.
     pub(crate) entry: Option<OwnedFd>,
 }
@@ -96,7 +97,7 @@ fn evacuate(from: &Path, to: &Path) -> Result<(), Fail> {
         for pid in text.lines() {
             match fs::write(&target, pid) {
                 // It has ended.
-                Err(e) if e.raw_os_error() == Some(nix::libc::ESRCH) => {}
+                Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
                 moved => moved.cannot(&format!("move process {pid} to"), to)?,
             }
         }
@@ -127,12 +128,13 @@ fn not_made(dir: &Path, version: Version, errno: Errno) -> Fail {
     }
 }
 
-fn open_group(dir: &Path) -> Result<Flock<OwnedFd>, Fail> {
+fn open_group(dir: &Path) -> Result<OwnedFd, Fail> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let opened = open(dir, flags, Mode::empty()).cannot("open", dir)?;
     // The umask had its say, and COMMAND may become another user.
     fchmod(&opened, MODE).cannot("set mode of", dir)?;
-    Flock::lock(opened, FlockArg::LockExclusive).map_err(|(_, e)| e).cannot("lock", dir)
+    sys::flock(opened.as_fd(), libc::LOCK_EX).cannot("lock", dir)?;
+    Ok(opened)
 }
 
 fn open_file(group: &Group, name: &str, mode: OFlag) -> Result<OwnedFd, Errno> {

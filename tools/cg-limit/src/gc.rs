@@ -1,13 +1,14 @@
 //! Removes the groups of cg-limits that were killed before they could do so.
 
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::Fail;
+use common::{Fail, sys};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, open};
+use nix::fcntl::{OFlag, open};
+use nix::libc::{LOCK_EX, LOCK_NB};
 use nix::sys::signal::kill;
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
@@ -45,9 +46,8 @@ fn parents(tree: &Tree) -> Vec<PathBuf> {
 fn is_left(group: &Path, pid: i32) -> bool {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let Ok(dir) = open(group, flags, Mode::empty()) else { return false };
-    let lock: Result<Flock<OwnedFd>, _> =
-        Flock::lock(dir, FlockArg::LockExclusiveNonblock);
-    lock.is_ok() && !is_cg_limit(pid) && processes(group).is_empty()
+    let is_free = sys::flock(dir.as_fd(), LOCK_EX | LOCK_NB).is_ok();
+    is_free && !is_cg_limit(pid) && processes(group).is_empty()
 }
 
 fn is_cg_limit(pid: i32) -> bool {

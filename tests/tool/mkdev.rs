@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's errors are failed tests")]
 
-use std::os::unix::fs::symlink;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use kit::{Run, expect, need};
+use kit::{Run, World, expect, need, tool};
 
 /// Lists a directory the way the tests compare it: name, type and mode.
 const LIST: &str = "cd dev && find . -mindepth 1 -printf '%P %y %#m %l\\n' | sort";
@@ -91,7 +95,7 @@ mod userns {
         need!("userns");
         let script = format!(
             "{} --mknod dev true || grep -c \" $PWD/dev \" /proc/self/mountinfo",
-            kit::tool("mkdev").display()
+            tool("mkdev").display()
         );
         let run =
             Run::tool("sandbox").args(["--user", "--mount", "--", "sh", "-c", &script]);
@@ -105,6 +109,124 @@ mod userns {
             mkdev: cannot make device 'null': Operation not permitted; making nodes takes CAP_MKNOD in the first user namespace, use --bind
         "#]]);
     }
+
+    #[test]
+    fn only_mounts_change_for_the_command() {
+        need!("userns");
+        let (flags, probe) = (["--user", "--mount"], tool("probe"));
+        let before = World::of(Run::tool("sandbox").args(flags).arg("--").arg(&probe));
+
+        let run = Run::sandboxed(&flags, "mkdev").args(["dev", "--"]).arg(probe);
+        let after = World::of(run);
+
+        let mut changed = after.changed_from(&before);
+        // Each run has namespaces of its own.
+        changed.retain(|topic| topic != "ns");
+        assert_eq!(changed, ["mounts"]);
+        assert_eq!(after.mounts().len().checked_sub(before.mounts().len()), Some(9));
+    }
+
+    #[test]
+    fn a_command_that_is_not_there_leaves_nothing() {
+        need!("userns");
+        let script = format!(
+            "{} dev nope; ls; grep -c \" $PWD/\" /proc/self/mountinfo",
+            tool("mkdev").display()
+        );
+        let run =
+            Run::tool("sandbox").args(["--user", "--mount", "--", "sh", "-c", &script]);
+
+        let _ = run.run().code(1).stdout(expect![[r#"
+            0
+        "#]]);
+    }
+
+    #[test]
+    fn cve_2026_41579_links_in_the_images_dev_lead_nowhere() {
+        need!("userns");
+        let run = Run::sandboxed(&["--user", "--mount"], "mkdev").args(["dev", "--"]);
+        let run = run.args(["sh", "-c", "test -c dev/null && echo x > dev/shm/x"]);
+        let (dev, host) = (run.tmp().join("dev"), run.tmp().join("host"));
+        for dir in [&dev, &host] {
+            std::fs::create_dir(dir).unwrap();
+        }
+        for name in ["null", "ptmx", "fd", "shm", "pts"] {
+            symlink("../host", dev.join(name)).unwrap();
+        }
+
+        let out = run.run();
+
+        assert_eq!(std::fs::read_dir(host).unwrap().count(), 0);
+        assert_eq!(out.ok(), "");
+    }
+
+    #[test]
+    fn cve_2021_30465_a_dev_that_swaps_with_a_link_changes_no_host() {
+        need!("userns");
+        // Never run: its temporary directory is what is wanted.
+        let kept = Run::program("true");
+        let [link, dev, host] = ["link", "dev", "host"].map(|name| kept.tmp().join(name));
+        for dir in [&dev, &host] {
+            std::fs::create_dir(dir).unwrap();
+        }
+        symlink("host", &link).unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let swapper = {
+            let done = done.clone();
+            let [link, dev] = [link, dev]
+                .map(|path| CString::new(path.into_os_string().into_vec()).unwrap());
+            std::thread::spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    let _ = common::sys::exchange(&link, &dev);
+                }
+            })
+        };
+
+        for _ in 0..100 {
+            let run = Run::sandboxed(&["--user", "--mount"], "mkdev").cwd(kept.tmp());
+            let script = "test ! -e host/null";
+            let out = run.args(["dev", "--", "sh", "-c", script]).run();
+            assert_ne!(out.status.code(), Some(1), "it is on the host's directory");
+        }
+
+        done.store(true, Ordering::Relaxed);
+        swapper.join().unwrap();
+        assert_eq!(std::fs::read_dir(host).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn every_call_that_fails_is_told_in_one_line_and_leaves_nothing() {
+        need!("userns", "program:strace");
+        for call in [
+            "fsopen",
+            "fsconfig",
+            "fsmount",
+            "open_tree",
+            "mount_setattr",
+            "move_mount",
+            "mkdirat",
+            "symlinkat",
+        ] {
+            // Until there is no such call any more, and all goes well.
+            for n in 1.. {
+                let inject = format!("inject={call}:error=EACCES:when={n}");
+                let run = Run::program("strace");
+                let run = run.args(["-f", "-o", "/dev/null", "-e", &inject]);
+                let run = run.arg(tool("sandbox")).args(["--user", "--mount", "--"]);
+                let out = run.arg(tool("mkdev")).args(["dev", "echo", "ran"]).run();
+
+                if out.status.success() {
+                    assert!(n > 1, "{call} is not called");
+                    break;
+                }
+                let out = out.code(125);
+                let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
+                assert_eq!(stderr.lines().count(), 1, "{inject}: {stderr}");
+                assert!(out.stdout.is_empty(), "{inject}");
+                assert!(!out.tmp().join("dev").exists(), "{inject}");
+            }
+        }
+    }
 }
 
 mod root {
@@ -115,8 +237,8 @@ mod root {
         need!("root");
         let script = format!("umask; {LIST}");
         let run = Run::program("sh").args(["-c", "umask 077; exec \"$@\"", "sh"]);
-        let run = run.arg(kit::tool("sandbox")).args(["--mount", "--"]);
-        let run = run.arg(kit::tool("mkdev")).args(["dev", "--", "sh", "-ec", &script]);
+        let run = run.arg(tool("sandbox")).args(["--mount", "--"]);
+        let run = run.arg(tool("mkdev")).args(["dev", "--", "sh", "-ec", &script]);
         std::fs::create_dir(run.tmp().join("dev")).unwrap();
 
         let _ = run.run().code(0).stdout(expect![[r#"
@@ -145,5 +267,41 @@ mod root {
         let out = mkdev(&["--mount"], &["dev"], "test -c dev/null").run().code(0);
 
         assert!(!Path::new(out.tmp()).join("dev/null").exists());
+    }
+
+    #[test]
+    fn a_node_that_the_container_makes_leads_nowhere() {
+        need!("root");
+        let script = "mknod dev/other c 1 5; cat dev/other";
+
+        let _ =
+            mkdev(&["--mount"], &["dev"], script).run().code(1).stderr(expect![[r#"
+                cat: dev/other: Permission denied
+            "#]]);
+    }
+
+    #[test]
+    fn the_hosts_nodes_cannot_be_changed_through_ours() {
+        need!("root");
+        let mode = || std::fs::metadata("/dev/full").unwrap().permissions().mode();
+        let before = mode();
+
+        let out = mkdev(&["--mount"], &["dev"], "chmod 600 dev/full").run();
+
+        assert_eq!(out.ok(), "");
+        assert_eq!(mode(), before);
+    }
+
+    #[test]
+    fn root_without_the_right_to_make_nodes_binds_the_hosts() {
+        need!("root", "program:setpriv");
+        let run = Run::program("setpriv").arg("--bounding-set=-mknod");
+        let run = run.arg(tool("sandbox")).args(["--mount", "--"]).arg(tool("mkdev"));
+        let run = run.args(["--explain", "dev"]);
+
+        let text = run.run().ok();
+
+        assert!(text.contains("open_tree('/dev/null', OPEN_TREE_CLONE)"), "{text}");
+        assert!(!text.contains("mknodat"), "{text}");
     }
 }

@@ -1,1 +1,618 @@
-//! root-pivot against the real kernel.
+//! root-pivot against the real kernel, alone and behind ovl-mount and mkdev.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's errors are failed tests"
+)]
+
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use kit::{Run, World, expect, need, tool};
+
+const USERNS: &[&str] = &["--user", "--mount", "--pid", "--net"];
+
+/// A root that contains the probe and nothing else.
+fn root(top: &Path) -> PathBuf {
+    let root = top.join("root");
+    fs::create_dir_all(&root).unwrap();
+    fs::copy(tool("probe"), root.join("probe")).unwrap();
+    root
+}
+
+/// root-pivot into that root, with the probe as COMMAND.
+fn pivot(flags: &[&str], args: &[&str]) -> Run {
+    let run = Run::sandboxed(flags, "root-pivot").args(args).args(["root", "/probe"]);
+    root(run.tmp());
+    run
+}
+
+/// The same with a shell of the host's as COMMAND, from directories bound into the root.
+fn shell(flags: &[&str], args: &[&str], script: &str) -> Run {
+    let run = Run::sandboxed(flags, "root-pivot").args(args);
+    let run = with_host_programs(run).args(["root", "--", "/bin/sh", "-c", script]);
+    fs::create_dir(run.tmp().join("root")).unwrap();
+    run
+}
+
+fn with_host_programs(run: Run) -> Run {
+    let dirs = ["/bin", "/lib", "/lib64", "/usr"].into_iter();
+    dirs.filter(|dir| Path::new(dir).exists())
+        .fold(run, |run, dir| run.arg("--bind").arg(format!("{dir}:{dir}:ro")))
+}
+
+/// Everything below a directory, with sizes: what must be the same afterwards.
+fn listing(dir: &Path) -> String {
+    let out = Run::program("find").arg(dir).args(["-printf", "%P %y %s\\n"]).run();
+    out.ok()
+}
+
+#[test]
+fn the_plan_is_printed_and_nothing_is_done() {
+    let args = ["--explain", "--tmp", "--mask", "/x", "root", "--", "sh"];
+
+    let text = Run::tool("root-pivot").args(args).run().ok();
+
+    expect![[r#"
+        mount_setattr('/', AT_RECURSIVE, propagation MS_PRIVATE)       # no mount of ours in another namespace
+        fsopen('tmpfs'); fsmount(MOUNT_ATTR_NOSUID|MOUNT_ATTR_NODEV); move_mount('/tmp') # mode=1777
+        openat2('/x', RESOLVE_IN_ROOT); move_mount('/x')               # hidden
+        pivot_root('.', '.'); umount2('.', MNT_DETACH); chdir('/')     # the old root is gone
+        execve('sh', …)                                                # become COMMAND
+    "#]]
+    .assert_eq(&text);
+}
+
+#[test]
+fn a_bind_that_climbs_is_refused() {
+    Run::tool("root-pivot").args(["--bind", "/srv:/a/../..", "root"]).run().refused(
+        125,
+        expect![[r#"
+            root-pivot: invalid value '/srv:/a/../..' for '--bind <SRC:DST[:ro]>': a path with '..'; try 'root-pivot --help'
+        "#]],
+    );
+}
+
+mod userns {
+    use super::*;
+
+    const SLIDES: &str = "\
+/ overlay
+/dev tmpfs
+/dev/null devtmpfs
+/dev/zero devtmpfs
+/dev/full devtmpfs
+/dev/random devtmpfs
+/dev/urandom devtmpfs
+/dev/tty devtmpfs
+/dev/pts devpts
+/dev/shm tmpfs
+/proc proc
+/sys sysfs
+/run tmpfs
+/tmp tmpfs";
+
+    /// The links in a row, in a user namespace, as far as COMMAND.
+    fn chain(command: &[&str]) -> Run {
+        let run = Run::sandboxed(USERNS, "ovl-mount")
+            .args(["--lower", "image", "--tmpfs", "root/", "--", "mkdev", "root/dev"])
+            .args(["--", "root-pivot", "--std", "root/", "--"])
+            .args(command);
+        fs::rename(root(run.tmp()), run.tmp().join("image")).unwrap();
+        run
+    }
+
+    #[test]
+    fn the_chain_gives_the_tree_of_the_slides() {
+        need!("userns");
+        let world = World::of(chain(&["/probe"]));
+
+        let mounts = world.mounts();
+        let hidden = |m: &String| m.starts_with("/proc/") || m.starts_with("/sys/");
+        let (masks, tree): (Vec<_>, Vec<_>) = mounts.into_iter().partition(hidden);
+        assert_eq!(tree.join("\n"), SLIDES);
+        assert!(masks.contains(&"/proc/sys proc".to_owned()), "{masks:?}");
+        assert!(masks.contains(&"/proc/keys devtmpfs".to_owned()), "{masks:?}");
+        assert_eq!(world.get("pid"), 1);
+        assert_eq!(world.get("cwd"), "/");
+    }
+
+    #[test]
+    fn the_chain_hands_on_no_descriptor_and_no_variable() {
+        need!("userns");
+        let world = World::of(chain(&["/probe"]));
+
+        assert_eq!(world.get("fds"), World::here().get("fds"));
+        let env = world.get("env").to_string();
+        assert!(!env.contains("BORDMITTEL"), "{env}");
+    }
+
+    #[test]
+    fn only_the_root_changes_for_the_command() {
+        need!("userns");
+        let before =
+            World::of(Run::tool("sandbox").args(USERNS).arg("--").arg(tool("probe")));
+        let after = World::of(chain(&["/probe"]));
+
+        let mut changed = after.changed_from(&before);
+        // Each run has namespaces of its own.
+        changed.retain(|topic| topic != "ns");
+        assert_eq!(changed, ["mounts"]);
+    }
+
+    #[test]
+    fn a_link_that_the_image_brings_along_is_not_run() {
+        need!("userns");
+        // root-pivot again, as the link that follows: it has no host to look into.
+        let run = chain(&["root-pivot", "--explain", "/", "true"])
+            .env("PATH", "/bin:/usr/bin:/sbin");
+        for dir in ["image/bin", "image/usr/bin", "image/sbin"] {
+            let dir = run.tmp().join(dir);
+            fs::create_dir_all(&dir).unwrap();
+            fs::copy(tool("probe"), dir.join("root-pivot")).unwrap();
+        }
+
+        let text = run.run().ok();
+
+        assert!(text.ends_with("# become COMMAND\n"), "{text}");
+    }
+
+    #[test]
+    fn the_root_is_a_directory_and_the_caller_keeps_its_own() {
+        need!("userns");
+        let run = pivot(USERNS, &["--proc"]);
+        let before = listing(run.tmp());
+
+        let out = run.run();
+
+        assert!(out.tmp().join("root/proc").is_dir());
+        assert_eq!(fs::read_dir(out.tmp().join("root/proc")).unwrap().count(), 0);
+        let after = listing(out.tmp()).replace("root/proc d 4096\n", "");
+        assert_eq!(after.lines().count(), before.lines().count());
+        assert!(out.ok().contains("\"cwd\": \"/\""));
+    }
+
+    #[test]
+    fn nothing_of_the_old_root_can_be_reached() {
+        need!("userns");
+        let script =
+            "cd ..; pwd; ls -d /../* | sort; for f in /proc/1/root/*; do echo $f; done";
+        let mut lines: Vec<_> = shell(USERNS, &["--proc"], script)
+            .run()
+            .ok()
+            .lines()
+            .map(|l| l.rsplit('/').next().unwrap().to_owned())
+            .collect();
+
+        lines.sort();
+        lines.dedup();
+        lines.retain(|l| {
+            !["", "bin", "lib", "lib64", "usr", "proc"].contains(&l.as_str())
+        });
+        assert_eq!(lines, Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_bound_read_only_is_so_with_all_that_is_mounted_in_it() {
+        need!("userns");
+        let inner = "mkdir -p src/sub; mount -t tmpfs x src/sub; exec \"$@\"";
+        let run =
+            Run::tool("sandbox").args(USERNS).args(["--", "sh", "-ec", inner, "sh"]);
+        let run = run.arg(tool("root-pivot")).args(["--bind", "src:/a/b:ro"]);
+        let run = with_host_programs(run).args(["root", "/bin/sh", "-c"]);
+        let run = run.arg("for f in /a/b/x /a/b/sub/x; do echo > $f; done; echo > /a/x");
+        fs::create_dir(run.tmp().join("root")).unwrap();
+
+        let out = run.run().code(0).stderr(expect![[r#"
+            /bin/sh: 1: cannot create /a/b/x: Read-only file system
+            /bin/sh: 1: cannot create /a/b/sub/x: Read-only file system
+        "#]]);
+
+        assert!(out.tmp().join("root/a/x").exists());
+    }
+
+    #[test]
+    fn a_file_is_bound_onto_a_file_that_is_made_for_it() {
+        need!("userns");
+        let run = shell(USERNS, &["--bind", "note:/etc/deep/note"], "cat /etc/deep/note");
+        fs::write(run.tmp().join("note"), "a file of the host's").unwrap();
+
+        let out = run.run();
+
+        assert_eq!(fs::read(out.tmp().join("root/etc/deep/note")).unwrap(), b"");
+        assert_eq!(out.ok(), "a file of the host's");
+    }
+
+    #[test]
+    fn directories_in_the_root_are_for_everybody_whatever_the_umask() {
+        need!("userns");
+        let run = Run::program("sh").args(["-c", "umask 077; exec \"$@\"", "sh"]);
+        let run = run.arg(tool("sandbox")).args(USERNS).arg("--").arg(tool("root-pivot"));
+        let run = run.args(["--tmpfs", "/a/b:mode=700,size=1M"]);
+        let run = with_host_programs(run).args(["root", "/bin/sh", "-c"]);
+        let run = run.arg("stat -c %a /a /a/b; stat -fc %b /a/b; umask");
+        fs::create_dir(run.tmp().join("root")).unwrap();
+
+        assert_eq!(run.run().ok(), "755\n700\n256\n0077\n");
+    }
+
+    #[test]
+    fn what_is_masked_is_empty_and_what_is_protected_read_only() {
+        need!("userns");
+        let args =
+            ["--tmp", "--mask", "/d", "--mask", "/f", "--ro-path", "/r", "--read-only"];
+        let script =
+            "ls -A /d; cat /f; echo x > /f; for f in /r/x /x /tmp/x; do echo > $f; done";
+        let run = shell(USERNS, &args, script);
+        for dir in ["d", "r"] {
+            fs::create_dir(run.tmp().join("root").join(dir)).unwrap();
+        }
+        fs::write(run.tmp().join("root/d/secret"), "secret").unwrap();
+        fs::write(run.tmp().join("root/f"), "secret").unwrap();
+        // What it would have to make is there already: the root is not to be changed.
+        for dir in ["bin", "lib", "lib64", "usr", "tmp"] {
+            fs::create_dir(run.tmp().join("root").join(dir)).unwrap();
+        }
+
+        let _ = run.run().code(0).stdout(expect![[""]]).stderr(expect![[r#"
+            /bin/sh: 1: cannot create /r/x: Read-only file system
+            /bin/sh: 1: cannot create /x: Read-only file system
+        "#]]);
+    }
+
+    #[test]
+    fn a_mask_that_hides_nothing_is_refused() {
+        need!("userns");
+        pivot(USERNS, &["--mask", "/etc/shadwo"]).run().refused(
+            125,
+            expect![[r#"
+                root-pivot: cannot hide '/etc/shadwo': No such file or directory
+            "#]],
+        );
+    }
+
+    #[test]
+    fn proc_without_a_pid_namespace_is_refused_with_the_way_out() {
+        need!("userns");
+        pivot(&["--user", "--mount", "--net"], &["--proc"]).run().refused(
+            125,
+            expect![[r#"
+                root-pivot: cannot mount proc on '/proc': Operation not permitted; it takes a pid namespace of its own: ns-run --pid --fork
+            "#]],
+        );
+    }
+
+    #[test]
+    fn sysfs_without_a_network_namespace_is_refused_with_the_way_out() {
+        need!("userns");
+        pivot(&["--user", "--mount", "--pid"], &["--std"]).run().refused(
+            125,
+            expect![[r#"
+                root-pivot: cannot mount sysfs on '/sys': Operation not permitted; it takes a network namespace of its own: ns-run --net, or --bind /sys:/sys:ro
+            "#]],
+        );
+    }
+
+    #[test]
+    fn the_way_out_is_one() {
+        need!("userns");
+        let args = ["--std", "--bind", "/sys:/sys:ro", "--bind", "/proc:/proc"];
+
+        let world = World::of(pivot(&["--user", "--mount"], &args));
+
+        let mounts = world.mounts();
+        assert!(mounts.contains(&"/sys sysfs".into()), "{mounts:?}");
+        assert!(mounts.contains(&"/proc proc".into()), "{mounts:?}");
+    }
+
+    #[test]
+    fn proc_that_would_show_what_is_hidden_is_refused_with_the_way_out() {
+        need!("userns");
+        let script = "mount --bind /dev/null /proc/version; exec \"$@\"";
+        let nested =
+            [&["--user", "--mount", "--pid"][..], &["--", "sh", "-ec", script, "sh"]];
+        let run = Run::tool("sandbox").args(nested.concat()).arg(tool("sandbox"));
+        let run = run.args(["--user", "--mount", "--pid", "--"]).arg(tool("root-pivot"));
+        let run = run.args(["--proc", "root", "/probe"]);
+        root(run.tmp());
+        // The outer /proc must be the outer namespace's own to be hidden in.
+        let out = run.run();
+
+        out.refused(
+            125,
+            expect![[r#"
+                root-pivot: cannot mount proc on '/proc': Operation not permitted; parts of /proc are hidden here and must stay so: --bind /proc:/proc shows the caller's
+            "#]],
+        );
+    }
+
+    #[test]
+    fn namespaces_can_be_nested() {
+        need!("userns");
+        let run = Run::tool("sandbox").args(USERNS).arg("--").arg(tool("sandbox"));
+        let run = run.args(USERNS).arg("--").arg(tool("root-pivot"));
+        let run = run.args(["--std", "root", "/probe"]);
+        root(run.tmp());
+
+        assert!(World::of(run).mounts().contains(&"/sys sysfs".into()));
+    }
+
+    #[test]
+    fn an_inherited_mount_point_becomes_the_root() {
+        need!("userns");
+        let script = "mount -t tmpfs x root; cp \"$0\" root/probe; exec \"$@\"";
+        let run =
+            Run::tool("sandbox").args(["--user", "--mount", "--", "sh", "-ec", script]);
+        let run = run.arg(tool("probe")).arg(tool("sandbox")).args(USERNS).arg("--");
+        let run = run.arg(tool("root-pivot")).args(["--std", "root", "/probe"]);
+        fs::create_dir(run.tmp().join("root")).unwrap();
+
+        let mounts = World::of(run).mounts();
+
+        assert!(mounts.contains(&"/ tmpfs".into()), "{mounts:?}");
+    }
+
+    #[test]
+    fn the_root_itself_is_not_made_the_root() {
+        need!("userns");
+        Run::sandboxed(USERNS, "root-pivot").args(["/", "true"]).run().refused(
+            125,
+            expect![[r#"
+                root-pivot: cannot change the root to '/': it is the root already
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_failure_half_way_takes_the_mounts_away_again() {
+        need!("userns");
+        let script = format!(
+            "{} \"$@\"; echo $?; grep -c \" $PWD/\" /proc/self/mountinfo; pwd; test -d /etc",
+            tool("root-pivot").display()
+        );
+        let run =
+            Run::tool("sandbox").args(USERNS).args(["--", "sh", "-c", &script, "sh"]);
+        let run = run.args(["--std", "--mask", "/nope", "root", "/probe"]);
+        root(run.tmp());
+
+        let _ = run.run().code(0).stdout(expect![[r#"
+            125
+            0
+            $TMP
+        "#]]);
+    }
+
+    #[test]
+    fn every_call_that_fails_is_told_in_one_line_and_nothing_is_run() {
+        need!("userns", "program:strace");
+        for call in [
+            "mount_setattr",
+            "fsopen",
+            "fsconfig",
+            "fsmount",
+            "open_tree",
+            "move_mount",
+            "pivot_root",
+            "umount2",
+            "fchdir",
+            "chdir",
+        ] {
+            // Until there is no such call any more, and all goes well.
+            for n in 1.. {
+                let inject = format!("inject={call}:error=EACCES:when={n}");
+                let run = Run::program("strace");
+                let run = run.args(["-f", "-o", "/dev/null", "-e", &inject]);
+                let run = run.arg(tool("sandbox")).args(USERNS).arg("--");
+                let run = run.arg(tool("root-pivot")).args(["--std", "root", "/probe"]);
+                root(run.tmp());
+
+                let out = run.run();
+
+                if out.status.success() {
+                    assert!(n > 1, "{call} is not called");
+                    break;
+                }
+                let out = out.code(125);
+                let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
+                assert_eq!(stderr.lines().count(), 1, "{inject}: {stderr}");
+                assert!(out.stdout.is_empty(), "{inject}");
+            }
+        }
+    }
+}
+
+/// Roots whose directories are links to a directory of the host's.
+mod userns_hostile {
+    use super::*;
+
+    fn linked(names: &[&str], to_absolute: bool) -> (Run, PathBuf) {
+        let run = Run::sandboxed(USERNS, "root-pivot");
+        let (root, host) = (root(run.tmp()), run.tmp().join("host"));
+        fs::create_dir(&host).unwrap();
+        fs::write(host.join("file"), "of the host's").unwrap();
+        let target = if to_absolute { host.clone() } else { "../../../../host".into() };
+        for name in names {
+            symlink(&target, root.join(name)).unwrap();
+        }
+        (run, host)
+    }
+
+    #[test]
+    fn cve_2023_27561_proc_or_sys_as_a_link_is_refused() {
+        need!("userns");
+        for (name, fstype) in [("proc", "proc"), ("sys", "sysfs")] {
+            for to_absolute in [false, true] {
+                let (run, host) = linked(&[name], to_absolute);
+                let before = listing(&host);
+
+                let out = run.args(["--std", "root", "/probe"]).run().code(125);
+
+                assert_eq!(listing(&host), before);
+                let expected = format!(
+                    "root-pivot: cannot mount {fstype} on '/{name}': Not a directory; a symbolic link is not followed there\n"
+                );
+                assert_eq!(String::from_utf8_lossy(&out.stderr), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn cve_2024_45310_links_lead_to_nothing_outside_the_root() {
+        need!("userns");
+        for name in ["run", "tmp", "data"] {
+            let (run, host) = linked(&[name], true);
+            let before = listing(&host);
+            let args = ["--run", "--tmp", "--tmpfs", "/data/x", "root", "/probe"];
+
+            let out = run.args(args).run().code(125);
+
+            assert_eq!(listing(&host), before);
+            let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
+            let refusal = format!("root-pivot: cannot mount tmpfs on '/{name}");
+            assert!(stderr.starts_with(&refusal), "{stderr}");
+        }
+    }
+
+    #[test]
+    fn cve_2021_30465_a_link_that_swaps_with_a_directory_changes_no_host() {
+        need!("userns");
+        let (run, host) = linked(&["link"], true);
+        let tmp = run.tmp().to_owned();
+        fs::create_dir(tmp.join("root/data")).unwrap();
+        let before = listing(&host);
+        let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let swapper = {
+            let done = done.clone();
+            let [link, data] = ["link", "data"].map(|name| {
+                let path = tmp.join("root").join(name).into_os_string().into_vec();
+                std::ffi::CString::new(path).unwrap()
+            });
+            std::thread::spawn(move || {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let _ = common::sys::exchange(&link, &data);
+                }
+            })
+        };
+
+        for _ in 0..100 {
+            let run = Run::sandboxed(USERNS, "root-pivot").cwd(&tmp);
+            let run = run.args(["--tmpfs", "/data/x", "--bind", "/etc/passwd:/data/f"]);
+            let _ = run.args(["root", "/probe"]).run();
+        }
+
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        swapper.join().unwrap();
+        assert_eq!(listing(&host), before);
+    }
+
+    #[test]
+    fn cve_2025_31133_the_images_null_hides_nothing() {
+        need!("userns");
+        let run = shell(USERNS, &["--mask", "/secret"], "echo overwritten > /secret");
+        let root = run.tmp().join("root");
+        fs::create_dir(root.join("dev")).unwrap();
+        fs::write(root.join("target"), "kept").unwrap();
+        fs::write(root.join("secret"), "secret").unwrap();
+        symlink("/target", root.join("dev/null")).unwrap();
+
+        let out = run.run();
+
+        assert_eq!(fs::read(out.tmp().join("root/target")).unwrap(), b"kept");
+        assert_eq!(fs::read(out.tmp().join("root/secret")).unwrap(), b"secret");
+        assert_eq!(out.ok(), "");
+    }
+
+    #[test]
+    fn cve_2019_16884_nothing_but_proc_is_mounted_on_proc() {
+        need!("userns");
+        let refused = |dst: &str, expected| {
+            let run = Run::sandboxed(USERNS, "root-pivot").args(["--proc", "--bind"]);
+            let run = run.arg(format!("host:{dst}")).args(["root", "/probe"]);
+            fs::create_dir(run.tmp().join("host")).unwrap();
+            symlink("/proc", root(run.tmp()).join("link")).unwrap();
+            run.run().refused(125, expected);
+        };
+
+        refused(
+            "/proc",
+            expect![[r#"
+            root-pivot: cannot mount on '/proc': only proc may be mounted there
+        "#]],
+        );
+        refused(
+            "/link/self/attr",
+            expect![[r#"
+            root-pivot: cannot mount on '/link/self/attr': only proc may be mounted there
+        "#]],
+        );
+    }
+
+    #[test]
+    fn cve_2024_21626_no_directory_of_the_host_stays_open() {
+        need!("userns");
+        let world = World::of(pivot(USERNS, &["--std", "--bind", "/etc:/etc"]));
+
+        assert_eq!(world.get("fds"), World::here().get("fds"));
+        assert_eq!(world.get("cwd"), "/");
+    }
+}
+
+mod root {
+    use super::*;
+
+    #[test]
+    fn the_mount_namespace_of_the_system_is_refused() {
+        need!("root");
+        let run = Run::tool("root-pivot").args(["--std", "root", "/probe"]);
+        root(run.tmp());
+
+        let out = run.run();
+
+        assert_eq!(fs::read_dir(out.tmp().join("root")).unwrap().count(), 1);
+        out.refused(
+            125,
+            expect![[r#"
+                root-pivot: cannot change the root: this is the mount namespace of the system; put ns-run --mount -- before root-pivot
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_new_pid_namespace_does_not_hide_that_the_mounts_are_the_systems() {
+        need!("root");
+        let run = Run::sandboxed(&["--pid"], "root-pivot").args(["root", "/probe"]);
+        root(run.tmp());
+
+        let stderr = run.run().code(125).stderr;
+
+        let text = String::from_utf8_lossy(&stderr).into_owned();
+        assert!(text.contains("this is the mount namespace of the system"), "{text}");
+    }
+
+    #[test]
+    fn real_root_needs_no_namespaces_but_the_mounts() {
+        need!("root");
+        let world = World::of(pivot(&["--mount"], &["--std"]));
+
+        let mounts = world.mounts();
+        assert!(mounts.contains(&"/sys sysfs".into()), "{mounts:?}");
+        let options = world.get("mounts");
+        let top =
+            options.as_array().unwrap().iter().find(|m| m["target"] == "/").unwrap();
+        assert!(top["options"].as_str().unwrap().contains("nodev"), "{top}");
+    }
+
+    #[test]
+    fn outside_its_mount_namespace_nothing_is_left() {
+        need!("root");
+        let out = pivot(&["--mount"], &["--std", "--bind", "/etc:/etc"]).run().code(0);
+
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(!mounts.contains(&out.tmp().display().to_string()), "{mounts}");
+        let left = fs::read_dir(out.tmp().join("root/proc")).unwrap().count();
+        assert_eq!(left, 0);
+    }
+}

@@ -233,14 +233,13 @@ impl<'a> Work<'a> {
     fn copy_up(&mut self, path: &[u8]) -> Result<bool, Fail> {
         let found = self.tree.below(path)?;
         let (dir, name) = split(path);
-        let below = match found {
-            Below::Nothing | Below::Directory(_) => return Ok(false),
-            below => below,
-        };
+        if matches!(found, Below::Nothing | Below::Directory(_)) {
+            return Ok(false);
+        }
         self.tree.looked_below = true;
         self.tree.place(dir)?;
         self.copied.push(path.to_vec());
-        let from = match below {
+        let from = match found {
             Below::Symlink(to, meta) => {
                 let link = std::os::unix::ffi::OsStrExt::as_bytes(to.as_os_str());
                 return self.node(path, Kind::Symlink, link, &meta).map(|()| true);

@@ -84,15 +84,12 @@ impl Archive {
             fail.hint(format!("{coding} -dc {} | img-unpack - DIR", quote(image)))
         })?;
         let seekable = start.filter(|_| coding == Coding::Plain);
-        let mut file = match seekable {
-            Some(start) => {
-                file.seek(SeekFrom::Start(start)).cannot("read", image)?;
-                file
-            }
-            None => {
-                let whole = BufReader::with_capacity(1 << 17, first.chain(file));
-                spool(whole, coding, image, (scratch, limit))?
-            }
+        let mut file = if let Some(start) = seekable {
+            file.seek(SeekFrom::Start(start)).cannot("read", image)?;
+            file
+        } else {
+            let whole = BufReader::with_capacity(1 << 17, first.chain(file));
+            spool(whole, coding, image, (scratch, limit))?
         };
         let start = file.stream_position().cannot("read", image)?;
         let index = index(&file, start).cannot("read", image)?;
@@ -263,8 +260,11 @@ fn index(file: &File, start: u64) -> io::Result<HashMap<Name, Member>> {
             }
             Kind::Symlink => link(Name::beside(&name, &entry.link)),
             Kind::HardLink => link(Name::member(&entry.link)),
-            Kind::File | Kind::Directory | Kind::Fifo => Member::Other,
-            Kind::Char(..) | Kind::Block(..) => Member::Other,
+            Kind::File
+            | Kind::Directory
+            | Kind::Fifo
+            | Kind::Char(..)
+            | Kind::Block(..) => Member::Other,
         };
         index.insert(name, member);
         if index.len() > MAX_MEMBERS {

@@ -53,7 +53,8 @@ impl Digest {
 
     /// Without the algorithm: the name of a file.
     pub fn hex(&self) -> String {
-        self.0.iter().map(|b| format!("{b:02x}")).collect()
+        let digit = |n: u8| char::from_digit(u32::from(n & 0xf), 16).unwrap_or('0');
+        self.0.iter().flat_map(|b| [digit(b >> 4), digit(*b)]).collect()
     }
 }
 

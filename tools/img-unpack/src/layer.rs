@@ -65,14 +65,10 @@ pub(crate) fn decide(entry: &Entry) -> Result<(Op, Vec<u8>), String> {
     }
     if path.is_empty() {
         // CVE-2021-29136: a link in the root's place.
-        return match entry.kind {
-            Kind::Directory => Ok((Op::Root, path)),
-            Kind::File | Kind::Symlink | Kind::HardLink | Kind::Fifo => {
-                Err("a root that is no directory".to_owned())
-            }
-            Kind::Char(..) | Kind::Block(..) => {
-                Err("a root that is no directory".to_owned())
-            }
+        return if entry.kind == Kind::Directory {
+            Ok((Op::Root, path))
+        } else {
+            Err("a root that is no directory".to_owned())
         };
     }
     let (dir, name) = split(&path);

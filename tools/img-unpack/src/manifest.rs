@@ -159,9 +159,8 @@ pub(crate) fn only<T>(
     choice: &Choice,
 ) -> Result<T, Fail> {
     let mut chosen = chosen.into_iter();
-    match (chosen.next(), chosen.next()) {
-        (Some(one), None) => return Ok(one),
-        (None | Some(_), _) => {}
+    if let (Some(one), None) = (chosen.next(), chosen.next()) {
+        return Ok(one);
     }
     let mut listed: Vec<_> = all.collect();
     listed.dedup();

@@ -186,7 +186,10 @@ fn collect(
         if descriptor.is_attestation {
             continue;
         }
-        descriptor.names.extend_from_slice(names);
+        // What is written deeper down counts for nobody: image-spec, annotations.md.
+        if depth > 0 {
+            descriptor.names = names.to_vec();
+        }
         if descriptor.is(&INDEXES) {
             // Docker leaves out what it has not got, of an image for many platforms.
             if depth > 0 && members.size(&descriptor.member()).is_none() {

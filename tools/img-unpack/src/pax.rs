@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_length_that_lies_is_refused() {
         for bad in [
-            &b"9 path=a\n"[..],
+            &b"8 path=a\n"[..],
             b"11 path=a\n",
             b"99999999 path=a\n",
             b"+10 path=a\n",

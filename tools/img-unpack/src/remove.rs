@@ -63,19 +63,18 @@ fn empty(at: BorrowedFd<'_>, dir: &[u8], todo: &mut Vec<Vec<u8>>) -> nix::Result
         if matches!(name, b"." | b"..") {
             continue;
         }
-        let is_dir = match entry.file_type() {
-            Some(kind) => kind == Type::Directory,
-            None => {
-                let stat = fstatat(here, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-                stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
-            }
+        let is_dir = if let Some(kind) = entry.file_type() {
+            kind == Type::Directory
+        } else {
+            let stat = fstatat(here, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
         };
-        let remove = || match is_dir {
-            false => unlinkat(here, name, UnlinkatFlags::NoRemoveDir).map(|()| None),
-            true => {
-                let up = self::name();
-                renameat(here, name, at, up.as_str()).map(|()| Some(up))
+        let remove = || {
+            if !is_dir {
+                return unlinkat(here, name, UnlinkatFlags::NoRemoveDir).map(|()| None);
             }
+            let up = self::name();
+            renameat(here, name, at, up.as_str()).map(|()| Some(up))
         };
         let moved = match remove() {
             // A directory without w or x, and no CAP_DAC_OVERRIDE; a directory is

@@ -120,7 +120,7 @@ pub(crate) fn pax(records: &Records) -> io::Result<Option<Found>> {
     };
     let numbers: Vec<u64> =
         numbers.into_iter().collect::<Option<_>>().ok_or_else(malformed)?;
-    if numbers.len() % 2 != 0 {
+    if !numbers.len().is_multiple_of(2) {
         return Err(malformed());
     }
     for pair in numbers.chunks_exact(2) {
@@ -173,7 +173,7 @@ impl Lines {
 
     pub(crate) fn is_complete(&self) -> io::Result<bool> {
         let Some(wanted) = self.wanted()? else { return Ok(false) };
-        let lines = self.0.iter().filter(|b| **b == b'\n').count();
+        let lines = self.0.split(|b| *b == b'\n').count().saturating_sub(1);
         Ok(u64::try_from(lines).is_ok_and(|lines| lines >= wanted))
     }
 
@@ -203,16 +203,24 @@ mod tests {
     #[test]
     fn all_formats_of_extended_headers_say_the_same() {
         let wanted = map(100, &[(0, 1), (50, 2)]);
-        let old =
-            b"22 GNU.sparse.size=100\n23 GNU.sparse.offset=0\n25 GNU.sparse.numbytes=1\n\
-            24 GNU.sparse.offset=50\n25 GNU.sparse.numbytes=2\n";
-        let newer = b"22 GNU.sparse.size=100\n26 GNU.sparse.map=0,1,50,2\n";
+        let text = |records: &[&str]| -> Vec<u8> {
+            let record = |r: &&str| format!("{} {r}\n", r.len().saturating_add(4));
+            records.iter().map(record).collect::<String>().into_bytes()
+        };
+        let old = text(&[
+            "GNU.sparse.size=100",
+            "GNU.sparse.offset=0",
+            "GNU.sparse.numbytes=1",
+            "GNU.sparse.offset=50",
+            "GNU.sparse.numbytes=2",
+        ]);
+        let newer = text(&["GNU.sparse.size=100", "GNU.sparse.map=0,1,50,2"]);
         let mut lines = Lines::default();
         let mut block = [0; 512];
         block[..11].copy_from_slice(b"2\n0\n1\n50\n2\n");
         lines.push(&block).unwrap();
 
-        for text in [&old[..], newer] {
+        for text in [&old, &newer] {
             let found = pax(&Records::parse(text).unwrap()).unwrap();
             assert_eq!(found, Some(Found::Map(wanted.clone())));
         }

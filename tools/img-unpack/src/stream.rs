@@ -4,9 +4,7 @@
 use std::io::{self, BufRead, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::mpsc::{
-    Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel,
-};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use common::{Context, Fail};
@@ -47,7 +45,7 @@ pub(crate) fn hashed<T>(
     let pool = Pool(pool);
     let (to_writer, chunks) = sync_channel(QUEUE);
     let (to_hasher, hashed) = sync_channel(QUEUE);
-    let mut chunks = Chunks { chunks, pool: pool.clone(), now: None, at: 0 };
+    let mut chunks = Chunks { from: chunks, pool: pool.clone(), now: None, at: 0 };
     std::thread::scope(|scope| {
         let feeder = Feeder { writer: to_writer, hasher: to_hasher, used, limit };
         start(scope, move || feeder.all(source))?;
@@ -94,10 +92,7 @@ impl Feeder {
     fn all(self, mut source: Box<dyn Read + Send + '_>) {
         let mut left = self.limit;
         loop {
-            let mut chunk = match self.used.try_recv() {
-                Ok(chunk) => chunk,
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => Vec::new(),
-            };
+            let mut chunk = self.used.try_recv().unwrap_or_default();
             if let Err(error) = fill(source.as_mut(), &mut chunk) {
                 let _ = self.writer.send(Err(error));
                 return;
@@ -139,7 +134,7 @@ fn fill(source: &mut dyn Read, chunk: &mut Vec<u8>) -> io::Result<()> {
 
 /// The receiving side, read in place.
 pub(crate) struct Chunks {
-    chunks: Receiver<Message>,
+    from: Receiver<Message>,
     pool: Pool,
     now: Option<Chunk>,
     at: usize,
@@ -166,7 +161,7 @@ impl BufRead for Chunks {
             }
             self.at = 0;
             // The sender is gone: the end.
-            self.now = self.chunks.recv().ok().transpose()?;
+            self.now = self.from.recv().ok().transpose()?;
         }
         let rest = self.now.as_ref().and_then(|chunk| chunk.get(self.at..));
         Ok(rest.unwrap_or_default())
@@ -263,7 +258,7 @@ mod tests {
         })
         .unwrap();
 
-        assert_eq!((byte, size), (Some(7), data.len() as u64));
+        assert_eq!((byte, size), (Some(7), u64::try_from(data.len()).unwrap()));
         assert_eq!(digest, Digest::of(&data));
     }
 

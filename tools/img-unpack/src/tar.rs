@@ -169,10 +169,7 @@ impl<I: Input> Reader<I> {
 
     fn exact(&mut self) -> io::Result<Block> {
         let mut block = [0; BLOCK];
-        self.input.read_exact(&mut block).map_err(|e| match e.kind() {
-            io::ErrorKind::UnexpectedEof => bad("it ends inside a header"),
-            _ => e,
-        })?;
+        self.input.read_exact(&mut block).map_err(short)?;
         let size = u64::try_from(BLOCK).map_err(|_| too_large())?;
         self.position = self.position.checked_add(size).ok_or_else(too_large)?;
         Ok(block)
@@ -186,14 +183,16 @@ impl<I: Input> Reader<I> {
         }
         let padded = size.checked_add(padding(size)).ok_or_else(too_large)?;
         let mut data = vec![0; usize::try_from(padded).map_err(|_| too_large())?];
-        self.input.read_exact(&mut data).map_err(|e| match e.kind() {
-            io::ErrorKind::UnexpectedEof => bad("it ends inside a header"),
-            _ => e,
-        })?;
+        self.input.read_exact(&mut data).map_err(short)?;
         self.position = self.position.checked_add(padded).ok_or_else(too_large)?;
         data.truncate(usize::try_from(size).map_err(|_| too_large())?);
         Ok(data)
     }
+}
+
+fn short(error: io::Error) -> io::Error {
+    let ends = error.kind() == io::ErrorKind::UnexpectedEof;
+    if ends { bad("it ends inside a header") } else { error }
 }
 
 fn too_large() -> io::Error {
@@ -247,7 +246,7 @@ mod tests {
 
     impl Input for Cursor<Vec<u8>> {
         fn skip(&mut self, n: u64) -> io::Result<()> {
-            self.set_position(self.position() + n);
+            self.set_position(self.position().saturating_add(n));
             Ok(())
         }
     }
@@ -300,8 +299,9 @@ mod tests {
 
     #[test]
     fn what_readers_disagree_about_is_refused() {
-        let pax =
-            |text: &[u8]| [header("x", b'x', text.len() as u64), padded(text)].concat();
+        let pax = |text: &[u8]| {
+            [header("x", b'x', u64::try_from(text.len()).unwrap()), padded(text)].concat()
+        };
         for (parts, why) in [
             (
                 vec![pax(b"10 path=a\n"), pax(b"10 path=b\n"), header("c", b'0', 0)],

@@ -136,15 +136,16 @@ impl<'a> Tree<'a> {
                     self.followed.insert(at.clone());
                     Some(target)
                 }
-                _ if !make => match self.seen(&at)? {
-                    Seen::Below(Below::Directory(_)) => None,
-                    _ => return Ok(None),
-                },
                 Seen::Below(Below::Directory(meta)) => {
-                    self.imply(&at, meta)?;
+                    if make {
+                        self.imply(&at, meta)?;
+                    }
                     None
                 }
-                Seen::Here(_) | Seen::Below(_) => {
+                Seen::Here(_) | Seen::Below(Below::Nothing | Below::Other(_)) => {
+                    if !make {
+                        return Ok(None);
+                    }
                     self.imply(&at, Meta { mode: 0o755, ..Meta::default() })?;
                     None
                 }

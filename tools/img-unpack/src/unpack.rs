@@ -72,23 +72,21 @@ fn fill(
                 return Err(Fail::cannot("open twice", dir, "planned wrongly"));
             }
             Step::Layer { layer, .. } => {
-                let record = match store.record(&layer.diff_id)? {
-                    Some(known) => reuse(policy, layer, chain, known)?,
-                    None => {
-                        let blob = archive.blob(&layer.member)?;
-                        let below = (&lowers, chain);
-                        let record =
-                            one(policy, store, below, (layer, &blob), &mut budget)?;
-                        finished.push(layer.diff_id);
-                        record
-                    }
+                let record = if let Some(known) = store.record(&layer.diff_id)? {
+                    reuse(policy, layer, chain, known)?
+                } else {
+                    let blob = archive.blob(&layer.member)?;
+                    let below = (&lowers, chain);
+                    let record = one(policy, store, below, (layer, &blob), &mut budget)?;
+                    finished.push(layer.diff_id);
+                    record
                 };
                 records.push(record);
                 lowers.0.insert(0, store.layer(&layer.diff_id)?);
                 chain = Some(chain_id(chain, layer.diff_id));
             }
             Step::Publish => {
-                store.publish(&plan.image.config, &summary(&plan.image, &records))?
+                store.publish(&plan.image.config, &summary(&plan.image, &records))?;
             }
         }
     }

@@ -18,6 +18,9 @@ use crate::plan::{Plan, Step};
 
 const UNMAPPED: &str = "the id is not mapped there: --preserve-credentials, or -S and -G";
 
+const GROUPS: &str =
+    "no ids are mapped there, or it takes CAP_SETGID: --preserve-credentials";
+
 /// What is run at the end.
 pub(crate) enum Command<'a> {
     /// COMMAND and its arguments.
@@ -88,7 +91,7 @@ fn carry_out(
             .map(drop),
         Step::LeaveGroups => sys::setgroups(&[])
             .failed_to("leave the supplementary groups")
-            .hint_on(Errno::EPERM, "it takes CAP_SETGID, or --preserve-credentials"),
+            .hint_on(Errno::EPERM, GROUPS),
         Step::Enter(kinds) => {
             keep_bond(parent, || enter(pid, target.pidfd.as_fd(), kinds))
         }

@@ -154,7 +154,8 @@ pub type Forked = Option<(libc::pid_t, OwnedFd)>;
 /// `clone3(2)` as fork(2), with namespace flags and, on v2, the cgroup to start in.
 ///
 /// Sound only in a single-threaded process, which every tool that calls it is. Where
-/// clone3 is missing or filtered (`ENOSYS`), clone(2) serves if no cgroup is asked for.
+/// clone3 is missing (`ENOSYS`) or filtered (that, or `EPERM` by older seccomp profiles),
+/// clone(2) serves if no cgroup is asked for.
 pub fn fork(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
     let mut pidfd: c_int = -1;
     let into_cgroup = if cgroup.is_some() { 0x2_0000_0000 } else { 0 };
@@ -167,7 +168,9 @@ pub fn fork(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
     };
     let pid = match call!(SYS_clone3, &raw const args, size_of::<CloneArgs>()) {
         // There, CLONE_NEWTIME would be read as part of the exit signal.
-        Err(Errno::ENOSYS) if cgroup.is_none() && flags & CLONE_NEWTIME == 0 => {
+        Err(Errno::ENOSYS | Errno::EPERM)
+            if cgroup.is_none() && flags & CLONE_NEWTIME == 0 =>
+        {
             let flags = args.flags | args.exit_signal;
             call!(SYS_clone, flags, null::<u8>(), &raw mut pidfd, null::<u8>(), 0)?
         }

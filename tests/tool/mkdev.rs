@@ -130,7 +130,7 @@ mod userns {
     fn a_command_that_is_not_there_leaves_nothing() {
         need!("userns");
         let script = format!(
-            "{} dev nope; ls; grep -c \" $PWD/\" /proc/self/mountinfo",
+            "{} dev /nope; ls; grep -c \" $PWD/\" /proc/self/mountinfo",
             tool("mkdev").display()
         );
         let run =

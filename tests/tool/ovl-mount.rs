@@ -367,13 +367,13 @@ mod userns {
         need!("userns");
         for way in [&["--tmpfs"][..], &["--rw", "rw"], &["--ro"]] {
             let args =
-                [&["--lower", "a", "--lower", "b"], way, &["root", "nope"]].concat();
+                [&["--lower", "a", "--lower", "b"], way, &["root", "/nope"]].concat();
 
             let (stdout, stderr) = leftovers(&args, |_| ());
 
             assert_eq!(
                 stderr,
-                "ovl-mount: cannot run 'nope': No such file or directory\n"
+                "ovl-mount: cannot run '/nope': No such file or directory\n"
             );
             assert_eq!(stdout, "127 a b\n0\n", "{way:?}");
         }

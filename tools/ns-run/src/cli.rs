@@ -52,8 +52,13 @@ pub struct Cli {
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "/proc")]
     pub mount_proc: Option<PathBuf>,
 
-    /// Set how mounts spread to and from the new namespace
-    #[arg(long, value_name = "MODE", default_value = "private")]
+    /// Set how mounts spread: private, slave, shared, unchanged
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "private",
+        hide_possible_values = true
+    )]
     pub propagation: Spread,
 
     /// Become root inside; implies --user
@@ -84,8 +89,8 @@ pub struct Cli {
     #[arg(long, value_name = "MAP", value_parser = common::idmap::source)]
     pub map_groups: Vec<Source>,
 
-    /// Allow or deny setgroups(2) inside
-    #[arg(long, value_name = "RULE")]
+    /// Set the rule for setgroups(2) inside: allow or deny
+    #[arg(long, value_name = "RULE", hide_possible_values = true)]
     pub setgroups: Option<Setgroups>,
 
     /// Set the host name; implies --uts

@@ -286,9 +286,14 @@ mod root {
         let mode = || std::fs::metadata("/dev/full").unwrap().permissions().mode();
         let before = mode();
 
-        let out = mkdev(&["--mount"], &["dev"], "chmod 600 dev/full").run();
+        let own = mkdev(&["--mount"], &["dev"], "chmod 600 dev/full").run();
+        let script = "echo > dev/null; chmod 600 dev/full 2>&1 || true";
+        let bound = mkdev(&["--mount"], &["--bind", "dev"], script).run();
 
-        assert_eq!(out.ok(), "");
+        assert_eq!(own.ok(), "");
+        let refusal =
+            "chmod: changing permissions of 'dev/full': Read-only file system\n";
+        assert_eq!(bound.ok(), refusal);
         assert_eq!(mode(), before);
     }
 

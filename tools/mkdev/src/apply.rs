@@ -149,13 +149,13 @@ fn mknod(dev: BorrowedFd<'_>, device: Device) -> Result<(), Fail> {
     // A mount of its own, to which what becomes of the others does not apply.
     let node = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let place = openat(dev, name, node, Mode::empty()).cannot("open", name)?;
-    put(place.as_fd(), place.as_fd()).cannot("bind", name)
+    put(place.as_fd(), place.as_fd(), Attr::NONE).cannot("bind", name)
 }
 
 /// Shows a node at a place.
-fn put(node: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<(), Errno> {
+fn put(node: BorrowedFd<'_>, place: BorrowedFd<'_>, attr: Attr) -> Result<(), Errno> {
     let mount = Mount::clone_fd(node, Depth::One)?;
-    mount.add(Attr::NOSUID.and(Attr::NOEXEC), Depth::One)?;
+    mount.add(attr.and(Attr::NOSUID).and(Attr::NOEXEC), Depth::One)?;
     mount.attach(place)
 }
 
@@ -179,5 +179,6 @@ fn bind(dev: BorrowedFd<'_>, device: Device) -> Result<(), Fail> {
     let create = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let place =
         openat(dev, device.name, create, NODE_MODE).cannot("make", device.name)?;
-    put(found.as_fd(), place.as_fd()).cannot("bind", source)
+    // A device can be written to on a read-only mount; its mode cannot be changed there.
+    put(found.as_fd(), place.as_fd(), Attr::RDONLY).cannot("bind", source)
 }

@@ -13,7 +13,7 @@ use common::inroot::{Root, child_dir};
 use common::mount::{Attr, Depth, Mount};
 use common::{Context, Fail};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{
     FchmodatFlags, Mode, SFlag, fchmodat, fstat, makedev, mkdirat, mknodat,
 };
@@ -109,7 +109,7 @@ fn open_place(target: &Path) -> Result<Place, Errno> {
         return Root::open(target)?.dir(here).map(|dir| (dir, None));
     };
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let above = open(above, flags, Mode::empty())?;
+    let above = openat(AT_FDCWD, above, flags, Mode::empty())?;
     match mkdirat(&above, name, Mode::from_bits_truncate(0o755)) {
         Ok(()) => {
             let dir = child_dir(above.as_fd(), name)?;
@@ -162,7 +162,8 @@ fn put(node: BorrowedFd<'_>, place: BorrowedFd<'_>, attr: Attr) -> Result<(), Er
 /// Binds the host's node, once it is proved to be the device it is called after.
 fn bind(dev: BorrowedFd<'_>, device: Device) -> Result<(), Fail> {
     let source = Path::new("/dev").join(device.name);
-    let found = open(
+    let found = openat(
+        AT_FDCWD,
         &source,
         OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
         Mode::empty(),

@@ -11,7 +11,7 @@ use common::mount::{Attr, Depth, Fs, Mount};
 use common::parse::Bytes;
 use common::{Context, Fail, sys};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -172,11 +172,16 @@ impl Made {
     /// A directory of the host's; its last part is made where it is missing.
     fn open_or_make(&mut self, path: &Path, mode: Mode) -> Result<OwnedFd, Fail> {
         let flags = OFlag::O_PATH | DIR;
-        match (open(path, flags, Mode::empty()), path.file_name()) {
+        match (openat(AT_FDCWD, path, flags, Mode::empty()), path.file_name()) {
             (Err(Errno::ENOENT), Some(name)) => {
                 let above = path.parent().filter(|p| !p.as_os_str().is_empty());
-                let above = open(above.unwrap_or(Path::new(".")), flags, Mode::empty())
-                    .cannot("make directory", path)?;
+                let above = openat(
+                    AT_FDCWD,
+                    above.unwrap_or(Path::new(".")),
+                    flags,
+                    Mode::empty(),
+                )
+                .cannot("make directory", path)?;
                 self.make_dir(above.as_fd(), name, path, mode)?;
                 openat(&above, name, flags | OFlag::O_NOFOLLOW, Mode::empty())
             }
@@ -187,7 +192,7 @@ impl Made {
 }
 
 fn open_config(path: &Path) -> Result<OwnedFd, Fail> {
-    let file = open(path, READ, Mode::empty()).cannot("open", path)?;
+    let file = openat(AT_FDCWD, path, READ, Mode::empty()).cannot("open", path)?;
     let file = File::from(file);
     if !file.metadata().cannot("read", path)?.is_file() {
         return Err(Fail::cannot("open", path, "not a regular file"));
@@ -203,7 +208,7 @@ fn open_layer(path: &Path, what: &str) -> Result<Layer, Fail> {
 
 /// Not `O_PATH`: attributes are probed on it.
 fn open_writable(path: &Path, what: &str) -> Result<Layer, Fail> {
-    let fd = open(path, OFlag::O_RDONLY | DIR, Mode::empty())
+    let fd = openat(AT_FDCWD, path, OFlag::O_RDONLY | DIR, Mode::empty())
         .cannot(&format!("open {what}"), path)?;
     Ok(Layer { path: path.to_owned(), fd })
 }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use common::{Context, Fail};
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ const FORMAT: u64 = 1;
 /// The layers of an unpacked image, bottom first.
 pub(crate) fn of_image(dir: &Path) -> Result<Vec<PathBuf>, Fail> {
     let record = dir.join("image.json");
-    let file = open(&record, READ, Mode::empty()).cannot("open", &record);
+    let file = openat(AT_FDCWD, &record, READ, Mode::empty()).cannot("open", &record);
     let text = limited(File::from(file?), &record)?;
     let names = diff_ids(&text).cannot("use", &record)?;
     Ok(names.into_iter().map(|hex| dir.join("layers").join(hex)).collect())
@@ -38,7 +38,7 @@ pub(crate) fn listed(file: &Path, separator: u8) -> Result<Vec<PathBuf>, Fail> {
         limited(std::io::stdin().lock(), file)?
     } else {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let list = open(file, flags, Mode::empty()).cannot("open", file)?;
+        let list = openat(AT_FDCWD, file, flags, Mode::empty()).cannot("open", file)?;
         limited(File::from(list), file)?
     };
     let names = text.split(|b| *b == separator).filter(|name| !name.is_empty());

@@ -14,7 +14,7 @@ use common::fail::Hint;
 use common::mount::{Attr, Fs, Mount};
 use common::{Context, Fail, sys};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::mount::MsFlags;
 use nix::sys::stat::Mode;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
@@ -151,7 +151,8 @@ impl Stack<'_> {
         }
         // Where mount(2) made the overlay it lies on the tmpfs, which has to stay.
         if let (Some(tmpfs), false) = (tmpfs, matches!(made, Ok(Overlay::Attached(_)))) {
-            let here = open(".", OFlag::O_PATH, Mode::empty());
+            let here =
+                openat(AT_FDCWD, ".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
             tmpfs.take_away().cannot("unmount the tmpfs from", place.path)?;
             here.and_then(nix::unistd::fchdir).failed_to("return to the directory")?;
         }
@@ -227,8 +228,8 @@ impl Stack<'_> {
             return Ok(Err(Refusal { errno, said: String::new(), is_way: true }));
         }
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mounted =
-            open(place.path, flags, Mode::empty()).cannot("open", place.path)?;
+        let mounted = openat(AT_FDCWD, place.path, flags, Mode::empty())
+            .cannot("open", place.path)?;
         Ok(Ok(Mount::from(mounted)))
     }
 

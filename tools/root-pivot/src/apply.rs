@@ -9,7 +9,7 @@ use common::fail::Hint;
 use common::mount::{Attr, Depth, Mount, Propagation, set_propagation};
 use common::{Context, Fail, sys};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, open};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::{Mode, umask};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
@@ -24,7 +24,9 @@ pub(crate) const NEEDS_RIGHT: &str =
     "mounting takes CAP_SYS_ADMIN: ns-run --user --map-root-user --mount";
 
 /// Carries the plan out; takes the mounts away again when a step fails.
-pub(crate) fn apply(plan: &Plan) -> Result<(), Fail> {
+///
+/// Hands out what is open, for exec to close.
+pub(crate) fn apply(plan: &Plan) -> Result<impl Sized, Fail> {
     let top = open_root(&plan.root)?;
     let made = plan.steps.iter().map(make).collect::<Result<Vec<_>, Fail>>()?;
     let mut filler = Filler::new(top, &plan.root)?;
@@ -39,12 +41,12 @@ pub(crate) fn apply(plan: &Plan) -> Result<(), Fail> {
         }
     });
     umask(kept);
-    done.inspect_err(|_| filler.undo())
+    done.inspect_err(|_| filler.undo()).map(|()| filler)
 }
 
 fn open_root(root: &Path) -> Result<OwnedFd, Fail> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    open(root, flags, Mode::empty()).cannot("open directory", root)
+    openat(AT_FDCWD, root, flags, Mode::empty()).cannot("open directory", root)
 }
 
 /// What a step will attach, attached nowhere yet.
@@ -116,11 +118,14 @@ fn clone(Bind { source, access, .. }: &Bind) -> Result<Mount, Fail> {
 fn set_attributes(filler: &Filler, attr: Attr, root: &Path) -> Result<(), Fail> {
     let top = filler.top();
     top.add(attr, Depth::One).cannot("set attributes of", root)?;
-    let flags = fstatvfs(top).cannot("read", root)?.flags();
-    if attr.and(Attr::RDONLY) == attr && !flags.contains(FsFlags::ST_RDONLY) {
-        return Err(Fail::cannot("make read-only", root, "it stayed writable"));
+    if attr.and(Attr::RDONLY) != attr {
+        return Ok(());
     }
-    Ok(())
+    let flags = fstatvfs(top).cannot("read", root)?.flags();
+    if flags.contains(FsFlags::ST_RDONLY) {
+        return Ok(());
+    }
+    Err(Fail::cannot("make read-only", root, "it stayed writable"))
 }
 
 /// The new root under the old one, and then the old one away from above it.

@@ -9,7 +9,7 @@ use common::inroot::{Root, child_dir};
 use common::mount::{Attr, Depth, Mount};
 use common::{Context, Fail, sys};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat, makedev, mkdirat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
@@ -25,6 +25,8 @@ pub(crate) struct Filler {
     root: Root,
     /// What was attached so far, in this order.
     attached: Vec<Mount>,
+    /// It is the root now: without its mounts nothing would be left.
+    is_root: bool,
     /// The caller's /dev/null, proved to be it.
     null: Option<OwnedFd>,
     /// The empty directory that hides directories, once it is attached somewhere.
@@ -47,6 +49,7 @@ impl Filler {
             root: top.try_clone().cannot("open", path)?.into(),
             top: top.into(),
             attached: Vec::new(),
+            is_root: false,
             null: None,
             empty: None,
         };
@@ -76,12 +79,12 @@ impl Filler {
 
     /// There is no way back from here.
     pub(crate) fn commit(&mut self) {
-        self.attached.clear();
+        self.is_root = true;
     }
 
     /// Takes everything away again; more cannot be done than to try.
     pub(crate) fn undo(&self) {
-        for mount in self.attached.iter().rev() {
+        for mount in self.attached.iter().rev().filter(|_| !self.is_root) {
             let _ = mount.take_away();
         }
     }
@@ -129,11 +132,12 @@ impl Filler {
         let is_kernels = matches!(*fstype, "proc" | "sysfs");
         let place = if is_kernels { self.plain_dir(at) } else { self.make_dirs(at) };
         let place = place.cannot(&verb, at.absolute());
-        let place = if is_kernels {
-            place.hint_on(Errno::ENOTDIR, "a symbolic link is not followed there")?
-        } else {
-            place.hint_on(Errno::ENOTDIR, "a file or a link to nowhere is in the way")?
-        };
+        if is_kernels {
+            return place
+                .hint_on(Errno::ENOTDIR, "a symbolic link is not followed there");
+        }
+        let place =
+            place.hint_on(Errno::ENOTDIR, "a file or a link to nowhere is in the way")?;
         refuse_proc(place.as_fd(), at)?;
         Ok(place)
     }
@@ -243,7 +247,7 @@ impl Filler {
 
 fn open_null(path: &str) -> Result<OwnedFd, Fail> {
     let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let null = open(path, flags, Mode::empty()).cannot("open", path)?;
+    let null = openat(AT_FDCWD, path, flags, Mode::empty()).cannot("open", path)?;
     let stat = fstat(&null).cannot("read", path)?;
     if !is(stat.st_mode, SFlag::S_IFCHR) || stat.st_rdev != makedev(1, 3) {
         return Err(Fail::cannot("use", path, "not the character device 1:3"));

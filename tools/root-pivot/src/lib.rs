@@ -26,6 +26,6 @@ pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
     world::refuse_the_hosts()?;
     let mut chain = Chain::inherit()?;
     chain.keep_tools(command)?;
-    apply::apply(&plan)?;
+    let _open = apply::apply(&plan)?;
     chain.exec(command)
 }

@@ -300,7 +300,8 @@ mod root {
     fn processes_that_fork_without_end_are_ended_with_their_cgroup() {
         need!("root");
         let bomb = "b() { b 2>/dev/null & b 2>/dev/null & wait; }; \
-             (b </dev/null >/dev/null 2>&1) & sleep 0.05; exit 0";
+             (b </dev/null >/dev/null 2>&1) & \
+             until [ $(cat $pids/pids.current) -gt 40 ]; do :; done; exit 0";
         let out = script(&["--pids", "60"], bomb).run().code(0);
 
         assert_gone(&groups_of(&out));

@@ -38,11 +38,12 @@ struct Facts {
 impl Facts {
     /// `memory.events` counts what happens below as well, `memory.events.local` does not.
     fn v2(read: &dyn Fn(&str) -> String) -> Self {
-        let events = read("memory.events");
+        let (events, local) = (read("memory.events"), read("memory.events.local"));
+        // Before Linux 5.2 there is only the first.
+        let own = if local.is_empty() { &events } else { &local };
         Self {
             was_killed: count(&events, "oom_kill") > 0,
-            is_ours: count(&read("memory.events.local"), "oom") > 0
-                || count(&events, "oom") > 0,
+            is_ours: count(own, "oom") > 0,
             // Since Linux 5.19.
             peak: read("memory.peak").trim_end().parse().ok(),
         }
@@ -74,7 +75,9 @@ impl Facts {
                 format!("memory limit {} reached, a process was killed{peak}", human(n))
             }
             Some(Amount::Of(_) | Amount::Max) | None => {
-                format!("memory ran out above the group, a process was killed{peak}")
+                format!(
+                    "a process was killed for lack of memory, not by this limit{peak}"
+                )
             }
         })
     }
@@ -127,13 +130,15 @@ mod tests {
     #[test]
     fn a_kill_for_somebody_elses_limit_does_not_blame_ours() {
         let read = |file: &str| match file {
-            "memory.events" => "oom 0\noom_kill 1\n".to_owned(),
+            // A group of the command's, below, has a limit as well.
+            "memory.events" => "oom 1\noom_kill 1\n".to_owned(),
+            "memory.events.local" => "oom 0\noom_kill 0\n".to_owned(),
             _ => String::new(),
         };
 
         assert_eq!(
             Facts::v2(&read).verdict(Some(Amount::Of(1 << 30))).as_deref(),
-            Some("memory ran out above the group, a process was killed")
+            Some("a process was killed for lack of memory, not by this limit")
         );
     }
 

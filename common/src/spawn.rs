@@ -255,9 +255,14 @@ impl Child {
     /// die of the signal, it is killed, as if the namespace were not there.
     fn forward(&self, came: Came) {
         let group = |pid| nix::unistd::getpgid(pid).ok();
+        // Of a terminal that is hung up only the leader of the session is told.
+        let for_leader = || {
+            came.signal == libc::SIGHUP && nix::unistd::getsid(None) == Ok(Pid::this())
+        };
         let has_it = !came.from_process
             && is_terminals(came.signal)
-            && group(Some(Pid::from_raw(self.pid))) == group(None);
+            && group(Some(Pid::from_raw(self.pid))) == group(None)
+            && !for_leader();
         if !has_it {
             // It may be gone by now; then its end is what comes next.
             let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), came.signal);

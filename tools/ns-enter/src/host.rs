@@ -14,6 +14,7 @@ use nix::sys::stat::Mode;
 
 use crate::cli::Cli;
 
+const CAP_SETGID: u32 = 6;
 const PERMISSION: &str = "it takes its user, or CAP_SYS_PTRACE over it";
 
 /// What was opened of the process.
@@ -34,7 +35,7 @@ pub struct Host {
     pub foreign: Vec<Ns>,
     /// Its user namespace denies setgroups(2).
     pub setgroups_denied: bool,
-    /// We may call setgroups(2) where we are.
+    /// Whether we may call setgroups(2) where we are.
     pub may_setgroups: bool,
     /// What runs where no COMMAND was given.
     pub shell: Option<OsString>,
@@ -69,10 +70,9 @@ pub fn read(cli: &Cli) -> Result<(Target, Host), Fail> {
     }
     let is_user = cli.user || host.foreign.contains(&Ns::User);
     if is_user && !cli.preserve_credentials {
-        let path = format!("/proc/{pid}/setgroups");
-        let rule = fs::read_to_string(&path).cannot("read", path)?;
-        host.setgroups_denied = rule.trim_end() == "deny";
-        host.may_setgroups = host.setgroups_denied && sys::may_setgroups();
+        host.setgroups_denied = is_denied(&pid.to_string())?;
+        let [effective, ..] = sys::capget().failed_to("read capabilities")?;
+        host.may_setgroups = effective & 1 << CAP_SETGID != 0 && !is_denied("self")?;
     }
     if cli.link.command.is_empty() {
         host.shell = Some(shell::program());
@@ -82,6 +82,11 @@ pub fn read(cli: &Cli) -> Result<(Target, Host), Fail> {
         Ok(()) | Err(Errno::EPERM) => Ok((target, host)),
         Err(e) => Err(e).cannot("enter process", pid.to_string()),
     }
+}
+
+fn is_denied(process: &str) -> Result<bool, Fail> {
+    let path = format!("/proc/{process}/setgroups");
+    Ok(fs::read_to_string(&path).cannot("read", path)?.trim_end() == "deny")
 }
 
 fn foreign(pid: i32) -> Result<Vec<Ns>, Fail> {

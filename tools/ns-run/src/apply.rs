@@ -197,18 +197,25 @@ fn carry_out(
     }
 }
 
-/// The root of the namespace, without the groups of outside where they can be shed.
+/// The root of the namespace, without the groups of outside unless the namespace that we
+/// come from keeps everybody from shedding any.
 fn be_root(uid: bool, gid: bool) -> Result<(), Fail> {
-    if gid && sys::may_setgroups() {
-        ids::Step::Groups(vec![]).apply()?;
-    }
     if gid {
+        let left = ids::Step::Groups(vec![]).apply();
+        if left.is_err() && !is_denied()? {
+            return left;
+        }
         ids::Step::Gid(0).apply()?;
     }
     if uid {
         ids::Step::Uid(0).apply()?;
     }
     Ok(())
+}
+
+fn is_denied() -> Result<bool, Fail> {
+    let path = "/proc/self/setgroups";
+    Ok(fs::read_to_string(path).cannot("read", path)?.trim_end() == "deny")
 }
 
 fn kernel_flag(propagation: Propagation) -> MsFlags {

@@ -341,6 +341,23 @@ mod userns {
     }
 
     #[test]
+    fn an_init_process_may_change_its_own_root_and_nobody_elses() {
+        need!("userns");
+        // The outer shell is the init process of the /proc that it mounts.
+        let script = "mount -t proc proc /proc; \"$@\"; echo $?; exec \"$@\"";
+        let run =
+            Run::tool("sandbox").args(USERNS).args(["--", "sh", "-c", script, "sh"]);
+        let run = run.arg(tool("root-pivot")).args(["root", "/probe"]);
+        root(run.tmp());
+
+        let out = run.run().code(0).stderr(expect![[r#"
+            root-pivot: cannot change the root: this is the mount namespace of the system; put ns-run --mount -- before root-pivot
+        "#]]);
+
+        assert!(String::from_utf8_lossy(&out.stdout).starts_with("125\n{"));
+    }
+
+    #[test]
     fn an_inherited_mount_point_becomes_the_root() {
         need!("userns");
         let script = "mount -t tmpfs x root; cp \"$0\" root/probe; exec \"$@\"";

@@ -214,7 +214,12 @@ impl Filler {
         let mount = if let Some(first) = &self.empty {
             Mount::clone_fd(first.as_fd(), Depth::One)
         } else {
-            let limits = [(c"nr_blocks", c"1"), (c"nr_inodes", c"2"), (c"mode", c"755")];
+            let limits = [
+                (c"source", c"tmpfs"),
+                (c"nr_blocks", c"1"),
+                (c"nr_inodes", c"2"),
+                (c"mode", c"755"),
+            ];
             let attr = Attr::RDONLY.and(Attr::NOSUID).and(Attr::NODEV).and(Attr::NOEXEC);
             Mount::new(c"tmpfs", &limits, attr)
         }

@@ -23,8 +23,8 @@ pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
     if cli.link.explain {
         return Err(explain::explain(&plan.steps, command));
     }
-    world::refuse_the_hosts()?;
     let mut chain = Chain::inherit()?;
+    world::refuse_the_hosts(&chain)?;
     chain.keep_tools(command)?;
     let _open = apply::apply(&plan)?;
     chain.exec(command)

@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
+use common::chain::Chain;
+use common::proc::status_field;
 use common::{Context, Fail, sys};
 
 /// The inode of the first mount namespace: fixed since Linux 6.18; before, it was the
@@ -16,17 +17,25 @@ const OWN: &str = "/proc/self/ns/mnt";
 /// Refuses to go on in a mount namespace that others live in.
 ///
 /// pivot_root(2) moves every process of the namespace that has the old root as its own.
-/// Ours is not our own when it is the first one or that of an init process other than
-/// us; where init's cannot be read, we have no rights over its namespace either.
-pub(crate) fn refuse_the_hosts() -> Result<(), Fail> {
+/// Ours is not our own when it is the first one, or that of an init process which is
+/// neither us nor the link that waits for us; where init's cannot be read, we have no
+/// rights over its namespace either.
+pub(crate) fn refuse_the_hosts(chain: &Chain) -> Result<(), Fail> {
     let own = inode(OWN).cannot("read", OWN)?;
-    let is_init = fs::read_link("/proc/self").is_ok_and(|pid| pid == Path::new("1"));
-    let is_inits = !is_init && inode("/proc/1/ns/mnt").is_ok_and(|init| init == own);
-    if INITIAL.contains(&own) || is_inits {
+    let is_inits = || inode("/proc/1/ns/mnt").is_ok_and(|init| init == own);
+    if INITIAL.contains(&own) || (is_inits() && !is_init_of_ours(chain)) {
         let text = "cannot change the root: this is the mount namespace of the system";
         return Err(Fail::new(text).hint("put ns-run --mount -- before root-pivot"));
     }
     Ok(())
+}
+
+/// Whether the init process of the visible /proc is this process or the link that made
+/// the namespace for it: numbers of the same /proc, which may not be our pid namespace's.
+fn is_init_of_ours(chain: &Chain) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let is_1 = |field| status_field(&status, field) == Some("1");
+    is_1("Pid") || (is_1("PPid") && chain.parent.is_some())
 }
 
 /// Whether a namespace of this process belongs to its user namespace, and is not one

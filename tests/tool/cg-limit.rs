@@ -301,8 +301,8 @@ mod root {
         need!("root");
         let bomb = "b() { b 2>/dev/null & b 2>/dev/null & wait; }; \
              (b </dev/null >/dev/null 2>&1) & \
-             until [ $(cat $pids/pids.current) -gt 40 ]; do :; done; exit 0";
-        let out = script(&["--pids", "60"], bomb).run().code(0);
+             until grep -q '^max [1-9]' $pids/pids.events; do :; done";
+        let out = script(&["--pids", "60"], bomb).run();
 
         assert_gone(&groups_of(&out));
     }
@@ -360,6 +360,15 @@ mod root {
         let run = run.arg(kit::tool("cg-limit")).args(["--pids=5", "sh", "-c", "exit 4"]);
 
         let _ = run.run().code(4);
+    }
+
+    #[test]
+    fn an_alarm_set_before_reaches_the_command_in_the_cgroup() {
+        need!("root", "program:perl");
+        let run = Run::program("perl").args(["-e", "alarm 1; exec @ARGV"]);
+        let run = run.arg(kit::tool("cg-limit")).args(["--pids=5", "sleep", "1000"]);
+
+        let _ = run.run().signal(14);
     }
 
     #[test]

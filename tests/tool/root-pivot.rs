@@ -7,11 +7,16 @@
 )]
 
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use kit::{Run, World, expect, need, tool};
+
+#[path = "root-pivot/chain.rs"]
+mod chain;
+#[path = "root-pivot/root.rs"]
+mod root;
+#[path = "root-pivot/hostile.rs"]
+mod userns_hostile;
 
 const USERNS: &[&str] = &["--user", "--mount", "--pid", "--net"];
 
@@ -58,6 +63,7 @@ fn the_plan_is_printed_and_nothing_is_done() {
 
     expect![[r#"
         mount_setattr('/', AT_RECURSIVE, propagation MS_PRIVATE)       # no mount of ours in another namespace
+        open_tree('root', OPEN_TREE_CLONE|AT_RECURSIVE); move_mount('root') # a mount point, where it is none yet
         fsopen('tmpfs'); fsmount(MOUNT_ATTR_NOSUID|MOUNT_ATTR_NODEV); move_mount('/tmp') # mode=1777
         openat2('/x', RESOLVE_IN_ROOT); move_mount('/x')               # hidden
         pivot_root('.', '.'); umount2('.', MNT_DETACH); chdir('/')     # the old root is gone
@@ -78,87 +84,6 @@ fn a_bind_that_climbs_is_refused() {
 
 mod userns {
     use super::*;
-
-    const SLIDES: &str = "\
-/ overlay
-/dev tmpfs
-/dev/null devtmpfs
-/dev/zero devtmpfs
-/dev/full devtmpfs
-/dev/random devtmpfs
-/dev/urandom devtmpfs
-/dev/tty devtmpfs
-/dev/pts devpts
-/dev/shm tmpfs
-/proc proc
-/sys sysfs
-/run tmpfs
-/tmp tmpfs";
-
-    /// The links in a row, in a user namespace, as far as COMMAND.
-    fn chain(command: &[&str]) -> Run {
-        let run = Run::sandboxed(USERNS, "ovl-mount")
-            .args(["--lower", "image", "--tmpfs", "root/", "--", "mkdev", "root/dev"])
-            .args(["--", "root-pivot", "--std", "root/", "--"])
-            .args(command);
-        fs::rename(root(run.tmp()), run.tmp().join("image")).unwrap();
-        run
-    }
-
-    #[test]
-    fn the_chain_gives_the_tree_of_the_slides() {
-        need!("userns");
-        let world = World::of(chain(&["/probe"]));
-
-        let mounts = world.mounts();
-        let hidden = |m: &String| m.starts_with("/proc/") || m.starts_with("/sys/");
-        let (masks, tree): (Vec<_>, Vec<_>) = mounts.into_iter().partition(hidden);
-        assert_eq!(tree.join("\n"), SLIDES);
-        assert!(masks.contains(&"/proc/sys proc".to_owned()), "{masks:?}");
-        assert!(masks.contains(&"/proc/keys devtmpfs".to_owned()), "{masks:?}");
-        assert_eq!(world.get("pid"), 1);
-        assert_eq!(world.get("cwd"), "/");
-    }
-
-    #[test]
-    fn the_chain_hands_on_no_descriptor_and_no_variable() {
-        need!("userns");
-        let world = World::of(chain(&["/probe"]));
-
-        assert_eq!(world.get("fds"), World::here().get("fds"));
-        let env = world.get("env").to_string();
-        assert!(!env.contains("BORDMITTEL"), "{env}");
-    }
-
-    #[test]
-    fn only_the_root_changes_for_the_command() {
-        need!("userns");
-        let before =
-            World::of(Run::tool("sandbox").args(USERNS).arg("--").arg(tool("probe")));
-        let after = World::of(chain(&["/probe"]));
-
-        let mut changed = after.changed_from(&before);
-        // Each run has namespaces of its own.
-        changed.retain(|topic| topic != "ns");
-        assert_eq!(changed, ["mounts"]);
-    }
-
-    #[test]
-    fn a_link_that_the_image_brings_along_is_not_run() {
-        need!("userns");
-        // root-pivot again, as the link that follows: it has no host to look into.
-        let run = chain(&["root-pivot", "--explain", "/", "true"])
-            .env("PATH", "/bin:/usr/bin:/sbin");
-        for dir in ["image/bin", "image/usr/bin", "image/sbin"] {
-            let dir = run.tmp().join(dir);
-            fs::create_dir_all(&dir).unwrap();
-            fs::copy(tool("probe"), dir.join("root-pivot")).unwrap();
-        }
-
-        let text = run.run().ok();
-
-        assert!(text.ends_with("# become COMMAND\n"), "{text}");
-    }
 
     #[test]
     fn the_root_is_a_directory_and_the_caller_keeps_its_own() {
@@ -438,198 +363,5 @@ mod userns {
                 assert!(out.stdout.is_empty(), "{inject}");
             }
         }
-    }
-}
-
-/// Roots whose directories are links to a directory of the host's.
-mod userns_hostile {
-    use super::*;
-
-    fn linked(names: &[&str], to_absolute: bool) -> (Run, PathBuf) {
-        let run = Run::sandboxed(USERNS, "root-pivot");
-        let (root, host) = (root(run.tmp()), run.tmp().join("host"));
-        fs::create_dir(&host).unwrap();
-        fs::write(host.join("file"), "of the host's").unwrap();
-        let target = if to_absolute { host.clone() } else { "../../../../host".into() };
-        for name in names {
-            symlink(&target, root.join(name)).unwrap();
-        }
-        (run, host)
-    }
-
-    #[test]
-    fn cve_2023_27561_proc_or_sys_as_a_link_is_refused() {
-        need!("userns");
-        for (name, fstype) in [("proc", "proc"), ("sys", "sysfs")] {
-            for to_absolute in [false, true] {
-                let (run, host) = linked(&[name], to_absolute);
-                let before = listing(&host);
-
-                let out = run.args(["--std", "root", "/probe"]).run().code(125);
-
-                assert_eq!(listing(&host), before);
-                let expected = format!(
-                    "root-pivot: cannot mount {fstype} on '/{name}': Not a directory; a symbolic link is not followed there\n"
-                );
-                assert_eq!(String::from_utf8_lossy(&out.stderr), expected);
-            }
-        }
-    }
-
-    #[test]
-    fn cve_2024_45310_links_lead_to_nothing_outside_the_root() {
-        need!("userns");
-        for name in ["run", "tmp", "data"] {
-            let (run, host) = linked(&[name], true);
-            let before = listing(&host);
-            let args = ["--run", "--tmp", "--tmpfs", "/data/x", "root", "/probe"];
-
-            let out = run.args(args).run().code(125);
-
-            assert_eq!(listing(&host), before);
-            let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
-            let refusal = format!("root-pivot: cannot mount tmpfs on '/{name}");
-            assert!(stderr.starts_with(&refusal), "{stderr}");
-        }
-    }
-
-    #[test]
-    fn cve_2021_30465_a_link_that_swaps_with_a_directory_changes_no_host() {
-        need!("userns");
-        let (run, host) = linked(&["link"], true);
-        let tmp = run.tmp().to_owned();
-        fs::create_dir(tmp.join("root/data")).unwrap();
-        let before = listing(&host);
-        let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let swapper = {
-            let done = done.clone();
-            let [link, data] = ["link", "data"].map(|name| {
-                let path = tmp.join("root").join(name).into_os_string().into_vec();
-                std::ffi::CString::new(path).unwrap()
-            });
-            std::thread::spawn(move || {
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    let _ = common::sys::exchange(&link, &data);
-                }
-            })
-        };
-
-        for _ in 0..100 {
-            let run = Run::sandboxed(USERNS, "root-pivot").cwd(&tmp);
-            let run = run.args(["--tmpfs", "/data/x", "--bind", "/etc/passwd:/data/f"]);
-            let _ = run.args(["root", "/probe"]).run();
-        }
-
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
-        swapper.join().unwrap();
-        assert_eq!(listing(&host), before);
-    }
-
-    #[test]
-    fn cve_2025_31133_the_images_null_hides_nothing() {
-        need!("userns");
-        let run = shell(USERNS, &["--mask", "/secret"], "echo overwritten > /secret");
-        let root = run.tmp().join("root");
-        fs::create_dir(root.join("dev")).unwrap();
-        fs::write(root.join("target"), "kept").unwrap();
-        fs::write(root.join("secret"), "secret").unwrap();
-        symlink("/target", root.join("dev/null")).unwrap();
-
-        let out = run.run();
-
-        assert_eq!(fs::read(out.tmp().join("root/target")).unwrap(), b"kept");
-        assert_eq!(fs::read(out.tmp().join("root/secret")).unwrap(), b"secret");
-        assert_eq!(out.ok(), "");
-    }
-
-    #[test]
-    fn cve_2019_16884_nothing_but_proc_is_mounted_on_proc() {
-        need!("userns");
-        let refused = |dst: &str, expected| {
-            let run = Run::sandboxed(USERNS, "root-pivot").args(["--proc", "--bind"]);
-            let run = run.arg(format!("host:{dst}")).args(["root", "/probe"]);
-            fs::create_dir(run.tmp().join("host")).unwrap();
-            symlink("/proc", root(run.tmp()).join("link")).unwrap();
-            run.run().refused(125, expected);
-        };
-
-        refused(
-            "/proc",
-            expect![[r#"
-            root-pivot: cannot mount on '/proc': only proc may be mounted there
-        "#]],
-        );
-        refused(
-            "/link/self/attr",
-            expect![[r#"
-            root-pivot: cannot mount on '/link/self/attr': only proc may be mounted there
-        "#]],
-        );
-    }
-
-    #[test]
-    fn cve_2024_21626_no_directory_of_the_host_stays_open() {
-        need!("userns");
-        let world = World::of(pivot(USERNS, &["--std", "--bind", "/etc:/etc"]));
-
-        assert_eq!(world.get("fds"), World::here().get("fds"));
-        assert_eq!(world.get("cwd"), "/");
-    }
-}
-
-mod root {
-    use super::*;
-
-    #[test]
-    fn the_mount_namespace_of_the_system_is_refused() {
-        need!("root");
-        let run = Run::tool("root-pivot").args(["--std", "root", "/probe"]);
-        root(run.tmp());
-
-        let out = run.run();
-
-        assert_eq!(fs::read_dir(out.tmp().join("root")).unwrap().count(), 1);
-        out.refused(
-            125,
-            expect![[r#"
-                root-pivot: cannot change the root: this is the mount namespace of the system; put ns-run --mount -- before root-pivot
-            "#]],
-        );
-    }
-
-    #[test]
-    fn a_new_pid_namespace_does_not_hide_that_the_mounts_are_the_systems() {
-        need!("root");
-        let run = Run::sandboxed(&["--pid"], "root-pivot").args(["root", "/probe"]);
-        root(run.tmp());
-
-        let stderr = run.run().code(125).stderr;
-
-        let text = String::from_utf8_lossy(&stderr).into_owned();
-        assert!(text.contains("this is the mount namespace of the system"), "{text}");
-    }
-
-    #[test]
-    fn real_root_needs_no_namespaces_but_the_mounts() {
-        need!("root");
-        let world = World::of(pivot(&["--mount"], &["--std"]));
-
-        let mounts = world.mounts();
-        assert!(mounts.contains(&"/sys sysfs".into()), "{mounts:?}");
-        let options = world.get("mounts");
-        let top =
-            options.as_array().unwrap().iter().find(|m| m["target"] == "/").unwrap();
-        assert!(top["options"].as_str().unwrap().contains("nodev"), "{top}");
-    }
-
-    #[test]
-    fn outside_its_mount_namespace_nothing_is_left() {
-        need!("root");
-        let out = pivot(&["--mount"], &["--std", "--bind", "/etc:/etc"]).run().code(0);
-
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        assert!(!mounts.contains(&out.tmp().display().to_string()), "{mounts}");
-        let left = fs::read_dir(out.tmp().join("root/proc")).unwrap().count();
-        assert_eq!(left, 0);
     }
 }

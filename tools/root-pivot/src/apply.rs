@@ -29,11 +29,12 @@ pub(crate) const NEEDS_RIGHT: &str =
 pub(crate) fn apply(plan: &Plan) -> Result<impl Sized, Fail> {
     let top = open_root(&plan.root)?;
     let made = plan.steps.iter().map(make).collect::<Result<Vec<_>, Fail>>()?;
-    let mut filler = Filler::new(top, &plan.root)?;
+    let mut filler = Filler::new(top).cannot("open", &plan.root)?;
     // The directories made inside are for everybody, whatever the caller's umask.
     let kept = umask(Mode::from_bits_truncate(0o022));
     let done = plan.steps.iter().zip(made).try_for_each(|(step, made)| match step {
         Step::Private => Ok(()),
+        Step::Root(path) => filler.make_mount_point(path),
         Step::Attributes(attr) => set_attributes(&filler, *attr, &plan.root),
         Step::Pivot => pivot(&mut filler, &plan.root),
         Step::Fresh(_) | Step::Bind(_) | Step::Mask(..) | Step::Protect(..) => {
@@ -62,9 +63,11 @@ fn make(step: &Step) -> Result<Option<Mount>, Fail> {
         }
         Step::Fresh(fresh) => new_mount(fresh).map(Some),
         Step::Bind(bind) => clone(bind).map(Some),
-        Step::Mask(..) | Step::Protect(..) | Step::Attributes(_) | Step::Pivot => {
-            Ok(None)
-        }
+        Step::Root(_)
+        | Step::Mask(..)
+        | Step::Protect(..)
+        | Step::Attributes(_)
+        | Step::Pivot => Ok(None),
     }
 }
 

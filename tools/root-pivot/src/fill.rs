@@ -34,29 +34,30 @@ pub(crate) struct Filler {
 }
 
 impl Filler {
-    /// Takes the directory; where it is no mount point it is bound onto itself.
-    pub(crate) fn new(top: OwnedFd, path: &Path) -> Result<Self, Fail> {
-        let mount = sys::mount_of(top.as_fd(), c"").cannot("read", path)?;
-        let here = sys::mount_of(AT_FDCWD, c"/").cannot("read", "/")?;
-        if mount.is_root && mount.id == here.id {
-            return Err(Fail::cannot(
-                "change the root to",
-                path,
-                "it is the root already",
-            ));
-        }
-        let mut filler = Self {
-            root: top.try_clone().cannot("open", path)?.into(),
+    /// Takes the directory.
+    pub(crate) fn new(top: OwnedFd) -> std::io::Result<Self> {
+        Ok(Self {
+            root: top.try_clone()?.into(),
             top: top.into(),
             attached: Vec::new(),
             is_root: false,
             null: None,
             empty: None,
-        };
-        if !mount.is_root {
-            filler.cover(path)?;
+        })
+    }
+
+    /// Binds the root onto itself where it is no mount point.
+    pub(crate) fn make_mount_point(&mut self, path: &Path) -> Result<(), Fail> {
+        let mount = sys::mount_of(self.top.as_fd(), c"").cannot("read", path)?;
+        let here = sys::mount_of(AT_FDCWD, c"/").cannot("read", "/")?;
+        match mount.is_root {
+            true if mount.id == here.id => {
+                let reason = "it is the root already";
+                Err(Fail::cannot("change the root to", path, reason))
+            }
+            true => Ok(()),
+            false => self.cover(path),
         }
-        Ok(filler)
     }
 
     /// Binds the root onto itself, with all that is mounted in it.

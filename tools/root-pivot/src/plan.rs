@@ -65,6 +65,8 @@ pub struct Fresh {
 pub enum Step {
     /// Keeps what happens here from other mount namespaces.
     Private,
+    /// Makes a directory a mount point where it is none.
+    Root(PathBuf),
     /// A file system of the kernel's.
     Fresh(Fresh),
     /// A file or directory of the caller's.
@@ -91,7 +93,7 @@ pub struct Plan {
 impl Plan {
     /// Decides.
     pub fn new(cli: &Cli, host: &Host) -> Self {
-        let mut steps = vec![Step::Private];
+        let mut steps = vec![Step::Private, Step::Root(cli.root.clone())];
         steps.extend(mounts(cli));
         let std = |table: &[&str]| -> Vec<Inside> {
             let all = table.iter().filter(|_| cli.std);
@@ -175,7 +177,7 @@ fn place(step: &Step) -> Option<&Inside> {
         Step::Fresh(fresh) => Some(&fresh.at),
         Step::Bind(bind) => Some(&bind.at),
         Step::Mask(at, _) | Step::Protect(at, _) => Some(at),
-        Step::Private | Step::Attributes(_) | Step::Pivot => None,
+        Step::Private | Step::Root(_) | Step::Attributes(_) | Step::Pivot => None,
     }
 }
 
@@ -184,6 +186,12 @@ impl Explain for Step {
         match self {
             Self::Private => {
                 "mount_setattr('/', AT_RECURSIVE, propagation MS_PRIVATE)".into()
+            }
+            Self::Root(path) => {
+                let path = quote(path);
+                format!(
+                    "open_tree({path}, OPEN_TREE_CLONE|AT_RECURSIVE); move_mount({path})"
+                )
             }
             Self::Fresh(Fresh { fstype, at, attr, .. }) => {
                 format!("fsopen('{fstype}'); fsmount({}); move_mount({at})", attr.names())
@@ -212,6 +220,7 @@ impl Explain for Step {
     fn why(&self) -> String {
         match self {
             Self::Private => "no mount of ours in another namespace".into(),
+            Self::Root(_) => "a mount point, where it is none yet".into(),
             Self::Fresh(fresh) if fresh.options.is_empty() => {
                 "every program expects it".into()
             }
@@ -254,7 +263,7 @@ mod tests {
 
     #[test]
     fn without_options_the_root_changes_and_nothing_else() {
-        assert_eq!(plan(&["r"]), [Step::Private, Step::Pivot]);
+        assert_eq!(plan(&["r"]), [Step::Private, Step::Root("r".into()), Step::Pivot]);
     }
 
     #[test]
@@ -264,8 +273,8 @@ mod tests {
         assert_eq!(places(&["--std", "r"]), ["proc", "sys", "run", "tmp"]);
         let masks = steps.iter().filter(|s| matches!(s, Step::Mask(_, Missing::Skip)));
         assert_eq!(masks.count(), MASKED.len() + 1);
-        assert_eq!(steps[1..].iter().position(|s| *s == Step::Pivot), Some(23));
-        assert_eq!(plan(&["--proc", "--sys", "--run", "--tmp", "r"])[1..5], steps[1..5]);
+        assert_eq!(steps[2..].iter().position(|s| *s == Step::Pivot), Some(23));
+        assert_eq!(plan(&["--proc", "--sys", "--run", "--tmp", "r"])[2..6], steps[2..6]);
     }
 
     #[test]
@@ -297,7 +306,7 @@ mod tests {
 
         let at = |path: &str| Inside(path.into());
         assert_eq!(
-            steps[1..],
+            steps[2..],
             [
                 Step::Protect(at("b"), Missing::Refuse),
                 Step::Mask(at("a"), Missing::Refuse),

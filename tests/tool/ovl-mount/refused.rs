@@ -1,0 +1,209 @@
+//! What the kernel refuses: why, in which way it is told, and that nothing is left.
+
+use std::fs;
+use std::path::Path;
+
+use kit::{Run, expect, need, tool};
+
+use super::{USERNS, in_userns, layers};
+
+/// Runs in a shell, which looks for what is left in its namespace.
+fn leftovers(args: &[&str], prepare: impl Fn(&Path)) -> (String, String) {
+    let script = format!(
+        "{} \"$@\"; echo $? $(ls); grep -c \" $PWD/\" /proc/self/mountinfo",
+        tool("ovl-mount").display()
+    );
+    let run = Run::tool("sandbox").args(USERNS);
+    let run = run.args(["--", "sh", "-c", &script, "sh"]).args(args);
+    layers(run.tmp(), &["a", "b"]);
+    prepare(run.tmp());
+    let out = run.run();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&out.stdout), text(&out.stderr))
+}
+
+#[test]
+fn a_command_that_is_not_there_leaves_nothing() {
+    need!("userns");
+    for way in [&["--tmpfs"][..], &["--rw", "rw"], &["--ro"]] {
+        let args = [&["--lower", "a", "--lower", "b"], way, &["root", "/nope"]].concat();
+
+        let (stdout, stderr) = leftovers(&args, |_| ());
+
+        assert_eq!(stderr, "ovl-mount: cannot run '/nope': No such file or directory\n");
+        assert_eq!(stdout, "127 a b\n0\n", "{way:?}");
+    }
+}
+
+#[test]
+fn without_a_command_the_mount_stays() {
+    need!("userns");
+    let (stdout, stderr) = leftovers(&["--lower", "a", "--tmpfs", "root"], |_| ());
+
+    assert_eq!((stdout.as_str(), stderr.as_str()), ("0 a b root\n1\n", ""));
+}
+
+#[test]
+fn a_refused_overlay_is_explained_and_leaves_nothing() {
+    need!("userns");
+    let ab = ["--lower", "a", "--lower", "b"];
+    for (args, cause) in [
+        (
+            &["--lower", "a", "--lower", "a"][..],
+            "Too many symbolic links encountered; 'a' is named twice",
+        ),
+        (
+            &["--lower", "a", "--lower", "./a"],
+            "Too many symbolic links encountered; 'a' and './a' are the same directory",
+        ),
+        (
+            &["--lower", "a", "--lower", "a/in"],
+            "Too many symbolic links encountered; 'a/in' lies inside 'a'",
+        ),
+        (
+            &["--lower", "a", "--upper", "a", "--work", "b"],
+            "Too many symbolic links encountered; 'a' is named twice",
+        ),
+        (
+            &["--lower", "a", "--upper", "b", "--work", "b/in"],
+            "Invalid argument; 'b' and 'b/in' must not lie inside each other",
+        ),
+    ] {
+        let args = [args, &["root", "true"]].concat();
+        let (stdout, stderr) = leftovers(&args, |tmp| {
+            for dir in ["a/in", "b/in"] {
+                fs::create_dir(tmp.join(dir)).unwrap();
+            }
+        });
+
+        assert_eq!(
+            stderr,
+            format!("ovl-mount: cannot mount overlay on 'root': {cause}\n")
+        );
+        assert_eq!(stdout, "125 a b\n0\n", "{args:?}");
+    }
+    let args = [ab.as_slice(), &["--upper", "u", "--work", "w", "root", "true"]].concat();
+    let (_, stderr) = leftovers(&args, |tmp| {
+        for dir in ["u", "w", "w/work", "w/work/incompat", "w/work/incompat/volatile"] {
+            fs::create_dir(tmp.join(dir)).unwrap();
+        }
+    });
+    assert_eq!(
+        stderr,
+        "ovl-mount: cannot mount overlay on 'root': Invalid argument; 'u' is what a volatile overlay left after a crash: begin a new one\n"
+    );
+}
+
+#[test]
+fn changes_cannot_be_kept_on_an_overlay() {
+    need!("userns");
+    let script = format!(
+        "exec {} --lower a --lower b --rw root/rw again true",
+        tool("ovl-mount").display()
+    );
+    let out = in_userns(&["--lower", "a", "--tmpfs", "root"], &script).run();
+
+    out.refused(
+        125,
+        expect![[r#"
+            ovl-mount: cannot mount overlay on 'again': Invalid argument; 'root/rw/upper' is on an overlay, which takes no changes of another: use --tmpfs
+        "#]],
+    );
+}
+
+#[test]
+fn upper_and_work_must_be_on_one_mount() {
+    need!("userns");
+    let script = format!(
+        "mkdir u w; mount -t tmpfs x w; exec {} --lower a --upper u --work w t true",
+        tool("ovl-mount").display()
+    );
+    let run = Run::tool("sandbox").args(USERNS).args(["--", "sh", "-ec", &script]);
+    layers(run.tmp(), &["a"]);
+
+    run.run().refused(
+        125,
+        expect![[r#"
+            ovl-mount: cannot mount overlay on 't': Invalid argument; 'u' and 'w' must be on the same mount
+        "#]],
+    );
+}
+
+/// Runs below strace, which makes calls fail.
+fn injected(inject: &str, args: &[&str]) -> Run {
+    let run = Run::program("strace").args(["-f", "-o", "/dev/null", "-e", inject]);
+    let run = run.arg(tool("sandbox")).args(USERNS).arg("--").arg(tool("ovl-mount"));
+    let run = run.args(args);
+    layers(run.tmp(), &["a", "b"]);
+    run
+}
+
+#[test]
+fn older_kernels_are_given_the_layers_in_the_way_they_know() {
+    need!("userns", "program:strace");
+    let script = "cat root/which; echo x > root/which; cat root/which; pwd; \
+         sed -n 's/.* - overlay.*\\(lowerdir[+=]*\\).*/\\1/p' /proc/self/mountinfo | tail -n 1";
+    for (way, tmpfs_calls) in [("--rw=rw", 0), ("--tmpfs", 1)] {
+        for (count, key) in [("", "lowerdir+="), ("+", "lowerdir=")] {
+            let first = tmpfs_calls + 1;
+            let inject = format!("inject=fsconfig:error=EINVAL:when={first}{count}");
+            let args = ["--lower", "a", "--lower", "b", way, "root", "sh", "-ec", script];
+
+            let text = injected(&inject, &args).run().ok();
+
+            assert_eq!(text, format!("ax\n$TMP\n{key}\n"), "{way} {inject}");
+        }
+    }
+}
+
+#[test]
+fn more_layers_than_fit_into_a_page_are_never_cut_off() {
+    need!("userns", "program:strace");
+    let names: Vec<String> = (0..300).map(|n| format!("l{n}")).collect();
+    let inject = "inject=fsconfig:error=EINVAL";
+    let run = injected(inject, &["--layers", "-", "root", "true"]);
+    for name in &names {
+        fs::create_dir(run.tmp().join(name)).unwrap();
+    }
+
+    run.stdin(names.join("\n")).run().refused(
+        125,
+        expect![[r#"
+            ovl-mount: cannot mount an overlay of 300 layers; more than this kernel takes, Linux 6.7 does
+        "#]],
+    );
+}
+
+#[test]
+fn every_call_that_fails_is_told_in_one_line_and_leaves_nothing() {
+    need!("userns", "program:strace");
+    for call in [
+        "fsopen",
+        "fsmount",
+        "fsconfig",
+        "move_mount",
+        "mkdirat",
+        "fsetxattr",
+        "fremovexattr",
+        "fchmod",
+    ] {
+        // Until there is no such call any more, and all goes well.
+        for n in 1.. {
+            let inject = format!("inject={call}:error=EPERM:when={n}");
+            let args = ["--lower", "a", "--lower", "b", "--tmpfs", "root", "echo", "ran"];
+
+            let out = injected(&inject, &args).run();
+
+            if out.status.success() {
+                assert!(n > 1, "{call} is not called");
+                break;
+            }
+            let out = out.code(125);
+            let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
+            assert_eq!(stderr.lines().count(), 1, "{inject}: {stderr}");
+            assert!(stderr.starts_with("ovl-mount: cannot "), "{inject}: {stderr}");
+            assert!(out.stdout.is_empty(), "{inject}");
+            assert!(!out.tmp().join("root").exists(), "{inject}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The links in a row, from layers to a program in its own root.
+
+use std::fs;
+
+use kit::{Run, World, need, tool};
+
+use super::{USERNS, root};
+
+const SLIDES: &str = "\
+/ overlay
+/dev tmpfs
+/dev/null devtmpfs
+/dev/zero devtmpfs
+/dev/full devtmpfs
+/dev/random devtmpfs
+/dev/urandom devtmpfs
+/dev/tty devtmpfs
+/dev/pts devpts
+/dev/shm tmpfs
+/proc proc
+/sys sysfs
+/run tmpfs
+/tmp tmpfs";
+
+/// The links in a row, in a user namespace, as far as COMMAND.
+fn chain(command: &[&str]) -> Run {
+    let run = Run::sandboxed(USERNS, "ovl-mount")
+        .args(["--lower", "image", "--tmpfs", "root/", "--", "mkdev", "root/dev"])
+        .args(["--", "root-pivot", "--std", "root/", "--"])
+        .args(command);
+    fs::rename(root(run.tmp()), run.tmp().join("image")).unwrap();
+    run
+}
+
+#[test]
+fn the_chain_gives_the_tree_of_the_slides() {
+    need!("userns");
+    let world = World::of(chain(&["/probe"]));
+
+    let mounts = world.mounts();
+    let hidden = |m: &String| m.starts_with("/proc/") || m.starts_with("/sys/");
+    let (masks, tree): (Vec<_>, Vec<_>) = mounts.into_iter().partition(hidden);
+    assert_eq!(tree.join("\n"), SLIDES);
+    assert!(masks.contains(&"/proc/sys proc".to_owned()), "{masks:?}");
+    assert!(masks.contains(&"/proc/keys devtmpfs".to_owned()), "{masks:?}");
+    assert_eq!(world.get("pid"), 1);
+    assert_eq!(world.get("cwd"), "/");
+}
+
+#[test]
+fn the_chain_hands_on_no_descriptor_and_no_variable() {
+    need!("userns");
+    let world = World::of(chain(&["/probe"]));
+
+    assert_eq!(world.get("fds"), World::here().get("fds"));
+    let env = world.get("env").to_string();
+    assert!(!env.contains("BORDMITTEL"), "{env}");
+}
+
+#[test]
+fn only_the_root_changes_for_the_command() {
+    need!("userns");
+    let before =
+        World::of(Run::tool("sandbox").args(USERNS).arg("--").arg(tool("probe")));
+    let after = World::of(chain(&["/probe"]));
+
+    let mut changed = after.changed_from(&before);
+    // Each run has namespaces of its own.
+    changed.retain(|topic| topic != "ns");
+    assert_eq!(changed, ["mounts"]);
+}
+
+#[test]
+fn a_link_that_the_image_brings_along_is_not_run() {
+    need!("userns");
+    // root-pivot again, as the link that follows: it has no host to look into.
+    let run = chain(&["root-pivot", "--explain", "/", "true"])
+        .env("PATH", "/bin:/usr/bin:/sbin");
+    for dir in ["image/bin", "image/usr/bin", "image/sbin"] {
+        let dir = run.tmp().join(dir);
+        fs::create_dir_all(&dir).unwrap();
+        fs::copy(tool("probe"), dir.join("root-pivot")).unwrap();
+    }
+
+    let text = run.run().ok();
+
+    assert!(text.ends_with("# become COMMAND\n"), "{text}");
+}

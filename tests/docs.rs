@@ -77,9 +77,9 @@ fn defaults_and_possible_values_are_in_the_man_page() {
     for command in tools() {
         let text = page(&command);
         for arg in command.get_arguments().filter(|a| !a.is_hide_set()) {
-            let defaults =
-                arg.get_default_values().iter().map(|v| v.to_str().unwrap().to_owned());
             let takes = arg.get_num_args().is_some_and(|n| n.takes_values());
+            let defaults = arg.get_default_values().iter().filter(|_| takes);
+            let defaults = defaults.map(|v| v.to_str().unwrap().to_owned());
             let possible = arg.get_possible_values().into_iter().filter(|_| takes);
             for value in defaults.chain(possible.map(|v| v.get_name().to_owned())) {
                 let shown =

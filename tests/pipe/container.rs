@@ -88,7 +88,23 @@ mod userns {
 
         let is_mask = |m: &&String| m.starts_with("/proc/") || m.starts_with("/sys/");
         let tree: Vec<_> = world.mounts().into_iter().filter(|m| !is_mask(&m)).collect();
-        expect![[r#""#]].assert_eq(&(tree.join("\n") + "\n"));
+        expect![[r#"
+            / overlay
+            /dev tmpfs
+            /dev/null devtmpfs
+            /dev/zero devtmpfs
+            /dev/full devtmpfs
+            /dev/random devtmpfs
+            /dev/urandom devtmpfs
+            /dev/tty devtmpfs
+            /dev/pts devpts
+            /dev/shm tmpfs
+            /proc proc
+            /sys sysfs
+            /run tmpfs
+            /tmp tmpfs
+        "#]]
+        .assert_eq(&(tree.join("\n") + "\n"));
     }
 
     #[test]
@@ -135,7 +151,9 @@ mod userns {
         let run = chain(CHAIN);
         unpack(&image, run.tmp());
 
-        run.run().refused(127, expect![[r#""#]]);
+        run.run().refused(127, expect![[r#"
+            img-exec: cannot run 'ns-enter': No such file or directory; 'ns-enter' must lie beside the other tools
+        "#]]);
     }
 }
 

@@ -62,8 +62,10 @@ mod root {
         need!("root", "big-image");
         let archive = kit::need::big_image().unwrap().join("debian-nginx.docker.tar");
         let chain_words = CHAIN.replace("--user --map-root-user ", "");
-        let script = "nginx -g 'daemon off;' & i=0; \
-             until curl -fsS http://127.0.0.1/ 2>/dev/null; do i=$((i+1)); [ $i -lt 50 ] || exit 1; sleep 0.1; done; kill %1";
+        // The image has had its only site removed.
+        let script = "echo 'server { listen 80; root /var/www/html; }' >/etc/nginx/conf.d/a.conf; \
+             nginx -g 'daemon off;' >/dev/null 2>&1 & i=0; \
+             until curl -fsS http://127.0.0.1/ 2>/dev/null; do i=$((i+1)); [ $i -lt 50 ] || exit 1; sleep 0.1; done; kill $!";
         let run = chain(&chain_words).args([
             "--user",
             "0",

@@ -8,6 +8,7 @@
 
 mod container;
 mod examples;
+mod faults;
 mod images;
 mod killed;
 

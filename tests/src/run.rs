@@ -121,6 +121,10 @@ impl Run {
 
     /// The command, for a test that needs more than [`Run::run`].
     pub fn command(&self) -> Command {
+        // What the test runner itself was given stays with it.
+        for fd in (3..64).filter(|fd| common::sys::open_flags(*fd).is_ok()) {
+            common::sys::set_cloexec(fd, true).unwrap();
+        }
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)

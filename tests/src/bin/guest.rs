@@ -14,7 +14,8 @@ common::entry!("guest", run);
 fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
     let words: Vec<_> = args.into_iter().skip(1).collect();
     let mut text = words.join(OsStr::new(" ")).to_string_lossy().into_owned();
-    if text.is_empty() || text == "tour" {
+    text.push('\n');
+    if matches!(text.trim(), "" | "tour") {
         text.clear();
         tour(&mut text);
     }

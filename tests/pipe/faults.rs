@@ -1,0 +1,170 @@
+//! Every system call of a link made to fail once: it says one line and runs nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use kit::{Out, Run, need, tool};
+
+use crate::{image_with, unpack};
+
+/// What must never be shrugged off: whoever survives its failure has not done its job.
+const ESSENTIAL: [&str; 16] = [
+    "capset",
+    "clone3",
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "mkdirat",
+    "mknodat",
+    "move_mount",
+    "open_tree",
+    "pivot_root",
+    "setgroups",
+    "setresgid",
+    "setresuid",
+    "symlinkat",
+    "umount2",
+    "unshare",
+];
+
+/// What the C library does before main, and what cannot fail.
+const LEFT_OUT: [&str; 4] = ["arch_prctl", "getpid", "set_tid_address", "umask"];
+
+/// A link on its own, below a sandbox that gives it what it needs.
+struct Case {
+    sandbox: &'static [&'static str],
+    tool: &'static str,
+    args: &'static [&'static str],
+    /// Calls that have another way when they fail.
+    tolerates: &'static [&'static str],
+}
+
+const USERNS: &[&str] = &["--user", "--mount", "--pid", "--net"];
+
+const CASES: [Case; 6] = [
+    Case { sandbox: USERNS, tool: "mkdev", args: &["root/dev"], tolerates: &[] },
+    Case {
+        sandbox: USERNS,
+        tool: "ovl-mount",
+        args: &["--image", "box", "--tmpfs", "root"],
+        tolerates: &["fsconfig", "open_tree"],
+    },
+    Case {
+        sandbox: USERNS,
+        tool: "root-pivot",
+        args: &["--std", "root"],
+        // A directory that is there already is taken.
+        tolerates: &["mkdirat", "open_tree"],
+    },
+    Case {
+        sandbox: &["--user"],
+        tool: "cap-drop",
+        args: &["--profile", "docker", "--no-new-privs"],
+        tolerates: &[],
+    },
+    Case {
+        sandbox: &["--user"],
+        tool: "img-exec",
+        args: &["--config", "box"],
+        // Asked whether it is allowed here at all.
+        tolerates: &["setgroups"],
+    },
+    Case {
+        sandbox: &[],
+        tool: "ns-run",
+        args: &["-U", "-r", "--mount", "--uts", "--hostname", "x"],
+        tolerates: &["open_tree"],
+    },
+];
+
+/// How often each call is made from the tool's start to the exec of COMMAND.
+fn calls(log: &str, command: &str) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for line in log.lines().skip(1) {
+        let call = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        let Some((name, rest)) = call.split_once('(') else { continue };
+        if name.starts_with("exec") && rest.contains(command) {
+            break;
+        }
+        if !LEFT_OUT.contains(&name)
+            && !name.starts_with("exec")
+            && !name.starts_with("exit")
+        {
+            *counts.entry(name.to_owned()).or_insert(0) += 1;
+        }
+    }
+    counts
+}
+
+fn prepare(dir: &Path) {
+    let image = image_with(&["guest"])
+        .set("Entrypoint", serde_json::json!(["/bin/guest", "ran"]));
+    unpack(&image, dir);
+    std::fs::create_dir_all(dir.join("root/bin")).unwrap();
+    std::fs::copy(tool("guest"), dir.join("root/bin/guest")).unwrap();
+    std::fs::copy(tool("guest"), dir.join("guest")).unwrap();
+}
+
+fn strace(case: &Case, dir: &Path, options: &[&str]) -> Run {
+    let run = Run::tool("sandbox").cwd(dir).args(case.sandbox);
+    let run = run.args(["--", "strace", "-f", "-qq"]).args(options);
+    let run = run.arg(tool(case.tool)).args(case.args);
+    // img-exec has its command in the image; the root of the others is where they start.
+    match case.tool {
+        "img-exec" => {
+            run.arg("--entrypoint").arg(dir.join("root/bin/guest")).args(["--", "ran"])
+        }
+        "root-pivot" => run.args(["--", "/bin/guest", "ran"]),
+        _ => run.args(["--", "./guest", "ran"]),
+    }
+}
+
+fn sweep(case: &Case) {
+    let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path());
+    let baseline = strace(case, dir.path(), &["-o", "log"]).run();
+    let said = String::from_utf8_lossy(&baseline.stderr).into_owned();
+    assert_eq!(
+        String::from_utf8_lossy(&baseline.stdout),
+        "ran\n",
+        "{}: {said}",
+        case.tool
+    );
+    let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
+    for (name, times) in calls(&log, "guest") {
+        for n in 1..=times {
+            let inject = format!("inject={name}:error=EPERM:when={n}");
+            let run = strace(case, dir.path(), &["-o", "/dev/null", "-e", &inject]);
+            judge(case, &name, &inject, &run.run());
+        }
+    }
+}
+
+/// One line and nothing run; or, where there is another way, as if nothing had been.
+fn judge(case: &Case, name: &str, inject: &str, out: &Out) {
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    let story = format!("{} {inject}: {} {said}", case.tool, out.status);
+    if out.stdout == b"ran\n" {
+        let must_fail = ESSENTIAL.contains(&name) && !case.tolerates.contains(&name);
+        assert!(!must_fail, "went on without: {story}");
+        assert!(out.status.success() && said.is_empty(), "{story}");
+        return;
+    }
+    assert_eq!(out.status.code(), Some(125), "{story}");
+    let is_line =
+        said.starts_with(&format!("{}: ", case.tool)) && said.lines().count() == 1;
+    // Standard error itself may be what fails.
+    assert!(is_line || name == "write", "{story}");
+}
+
+mod userns {
+    use super::*;
+
+    #[test]
+    fn a_link_whose_system_call_fails_says_so_and_runs_nothing() {
+        need!("userns", "program:strace");
+        for case in &CASES {
+            sweep(case);
+        }
+    }
+}

@@ -16,6 +16,7 @@ pub mod nstype;
 pub mod parse;
 pub mod passwd;
 pub mod proc;
+pub mod quick;
 pub mod shell;
 pub mod spawn;
 pub mod status;

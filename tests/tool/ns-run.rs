@@ -233,6 +233,18 @@ fn a_key_of_the_terminal_reaches_command_once() {
 }
 
 #[test]
+fn a_terminal_that_is_hung_up_ends_command_as_if_it_led_the_session() {
+    need!("program:script");
+    let line = format!(
+        "exec '{}' -f --status-fd=1 '{}'",
+        tool("ns-run").display(),
+        tool("pause").display()
+    );
+
+    outlives_nothing(&Run::program("script").args(["-qec", &line, "/dev/null"]));
+}
+
+#[test]
 fn killing_ns_run_kills_command() {
     let run = Run::tool("ns-run").args(["-f", "--status-fd=1"]).arg(tool("pause"));
 
@@ -247,7 +259,7 @@ fn outlives_nothing(run: &Run) {
     let command = sys::pidfd_open(pid).unwrap();
     let mut ready = String::new();
     out.read_line(&mut ready).unwrap();
-    assert_eq!(ready, "ready\n");
+    assert_eq!(ready.trim_end(), "ready");
 
     signal(&child, SIGKILL);
 

@@ -1,12 +1,16 @@
 //! The command line of ns-enter.
 
+use std::ffi::OsString;
+
 use clap::Parser;
+use common::Fail;
 use common::cli::Link;
 use common::nstype::Ns;
+use common::quick::{Opt, Set};
 
 /// Run a program in another process's namespaces
-#[derive(Parser, Debug)]
-#[command(name = "ns-enter", version, infer_long_args = true)]
+#[derive(Parser, Debug, Default)]
+#[command(name = "ns-enter", version, infer_long_args = true, args_override_self = true)]
 pub struct Cli {
     /// Enter every namespace that is not ours already
     #[arg(short, long)]
@@ -77,6 +81,41 @@ pub struct Cli {
     pub link: Link,
 }
 
+/// The options that need no look at the others.
+const PLAIN: [Opt<Cli>; 13] = [
+    Opt::new(Some('a'), "all", Set::Flag(|c| c.all = true)),
+    Opt::new(
+        Some('t'),
+        "target",
+        Set::Value(|c, pid| {
+            let pid = common::parse::id(pid).ok()?;
+            i32::try_from(pid).ok().filter(|pid| *pid > 0).map(|pid| c.target = pid)
+        }),
+    ),
+    Opt::new(Some('m'), "mount", Set::Flag(|c| c.mount = true)),
+    Opt::new(Some('u'), "uts", Set::Flag(|c| c.uts = true)),
+    Opt::new(Some('i'), "ipc", Set::Flag(|c| c.ipc = true)),
+    Opt::new(Some('n'), "net", Set::Flag(|c| c.net = true)),
+    Opt::new(Some('p'), "pid", Set::Flag(|c| c.pid = true)),
+    Opt::new(Some('C'), "cgroup", Set::Flag(|c| c.cgroup = true)),
+    Opt::new(Some('U'), "user", Set::Flag(|c| c.user = true)),
+    Opt::new(Some('T'), "time", Set::Flag(|c| c.time = true)),
+    Opt::new(Some('r'), "root", Set::Flag(|c| c.root = true)),
+    Opt::new(Some('w'), "wd", Set::Flag(|c| c.wd = true)),
+    Opt::new(Some('F'), "no-fork", Set::Flag(|c| c.no_fork = true)),
+];
+
+/// Parses the arguments (the program's name first) or says in one line why not.
+pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
+    common::quick::parse(args, &PLAIN, with_command)
+}
+
+/// None without a target, which clap asks for.
+fn with_command(mut cli: Cli, command: Vec<OsString>) -> Option<Cli> {
+    cli.link.command = command;
+    (cli.target > 0).then_some(cli)
+}
+
 impl Cli {
     /// The kinds that were asked for one by one.
     pub fn kinds(&self) -> Vec<Ns> {
@@ -96,8 +135,6 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsString;
-
     use clap::CommandFactory;
 
     use super::*;
@@ -109,6 +146,51 @@ mod tests {
             let help = arg.get_help().unwrap().to_string();
             assert!(help.len() <= 60, "{help}");
         }
+    }
+
+    const WORDS: [&str; 22] = [
+        "-a",
+        "-t",
+        "-t7",
+        "-at",
+        "7",
+        "0",
+        "-7",
+        "-t=7",
+        "--target",
+        "--target=7",
+        "--target=0",
+        "--target=x",
+        "--all",
+        "-mn",
+        "-x",
+        "--",
+        "",
+        "-",
+        "--net",
+        "--net=x",
+        "-rwF",
+        "--pid",
+    ];
+
+    #[test]
+    fn what_is_read_without_clap_is_what_clap_reads() {
+        let mut read = 0;
+        arbtest::arbtest(|u| {
+            let mut args = vec![OsString::from("ns-enter")];
+            for _ in 0..u.int_in_range(0..=6)? {
+                args.push((*u.choose(&WORDS)?).into());
+            }
+            let quick = common::quick::read(&args, &PLAIN);
+            if let Some(quick) = quick.and_then(|(cli, words)| with_command(cli, words)) {
+                let clap: Cli =
+                    common::cli::parse(args).map_err(|e| panic!("{e:?}")).unwrap();
+                assert_eq!(format!("{quick:?}"), format!("{clap:?}"));
+                read += 1;
+            }
+            Ok(())
+        });
+        assert!(read > 0);
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub mod plan;
 
 /// Runs the tool: `args` is argv with the program's name.
 pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
-    let cli: cli::Cli = common::cli::parse(args)?;
+    let cli = cli::parse(args)?;
     let (target, host) = host::read(&cli)?;
     let plan = plan::Plan::new(&cli, &host);
     if cli.link.explain {

@@ -5,12 +5,14 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, ValueEnum};
+use common::Fail;
 use common::cli::Link;
-use common::idmap::Source;
+use common::idmap::{Source, source};
+use common::quick::{Opt, Set};
 
 /// Run a program in new namespaces
-#[derive(Parser, Debug)]
-#[command(name = "ns-run", version, infer_long_args = true)]
+#[derive(Parser, Debug, Default)]
+#[command(name = "ns-run", version, infer_long_args = true, args_override_self = true)]
 pub struct Cli {
     /// Make a new mount namespace
     #[arg(short, long)]
@@ -114,10 +116,78 @@ pub struct Cli {
     pub link: Link,
 }
 
+/// The options that need no look at the others.
+const PLAIN: [Opt<Cli>; 18] = [
+    Opt::new(Some('m'), "mount", Set::Flag(|c| c.mount = true)),
+    Opt::new(Some('u'), "uts", Set::Flag(|c| c.uts = true)),
+    Opt::new(Some('i'), "ipc", Set::Flag(|c| c.ipc = true)),
+    Opt::new(Some('n'), "net", Set::Flag(|c| c.net = true)),
+    Opt::new(Some('p'), "pid", Set::Flag(|c| c.pid = true)),
+    Opt::new(Some('U'), "user", Set::Flag(|c| c.user = true)),
+    Opt::new(Some('C'), "cgroup", Set::Flag(|c| c.cgroup = true)),
+    Opt::new(Some('T'), "time", Set::Flag(|c| c.time = true)),
+    Opt::new(Some('f'), "fork", Set::Flag(|c| c.fork = true)),
+    Opt::new(
+        None,
+        "mount-proc",
+        Set::Optional(|c, dir| c.mount_proc = Some(dir.unwrap_or("/proc").into())),
+    ),
+    Opt::new(
+        Some('r'),
+        "map-root-user",
+        Set::Flag(|c| (c.map_root_user, c.map_current_user) = (true, false)),
+    ),
+    Opt::new(
+        Some('c'),
+        "map-current-user",
+        Set::Flag(|c| (c.map_root_user, c.map_current_user) = (false, true)),
+    ),
+    Opt::new(None, "map-auto", Set::Flag(|c| c.map_auto = true)),
+    Opt::new(
+        None,
+        "map-users",
+        Set::Value(|c, map| source(map).ok().map(|map| c.map_users.push(map))),
+    ),
+    Opt::new(
+        None,
+        "map-groups",
+        Set::Value(|c, map| source(map).ok().map(|map| c.map_groups.push(map))),
+    ),
+    Opt::new(
+        None,
+        "hostname",
+        Set::Value(|c, name| hostname(name).ok().map(|name| c.hostname = Some(name))),
+    ),
+    Opt::new(
+        None,
+        "status-fd",
+        Set::Value(|c, fd| common::cli::fd(fd).ok().map(|fd| c.status_fd = Some(fd))),
+    ),
+    Opt::new(
+        None,
+        "propagation",
+        Set::Value(|c, mode| {
+            Spread::from_str(mode, false).ok().map(|s| c.propagation = s)
+        }),
+    ),
+];
+
+/// Parses the arguments (the program's name first) or says in one line why not.
+pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
+    common::quick::parse(args, &PLAIN, with_command)
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "the other users of quick::parse may refuse")]
+fn with_command(mut cli: Cli, command: Vec<OsString>) -> Option<Cli> {
+    cli.link.command = command;
+    Some(cli)
+}
+
 /// `--propagation`.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(ValueEnum, Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum Spread {
     /// Neither way.
+    #[default]
     Private,
     /// Only in.
     Slave,
@@ -186,6 +256,85 @@ mod tests {
             let help = arg.get_help().unwrap().to_string();
             assert!(help.len() <= 60, "{help}");
         }
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_option_counts_and_lists_grow() {
+        // An abbreviation is left to clap.
+        for hostname in ["--hostname", "--host"] {
+            let args = ["ns-run", "-U", "-U", hostname, "a", "--hostname", "b"];
+            let maps = ["--map-users=all", "--map-users=auto", "true"];
+
+            let cli = parse(args.into_iter().chain(maps).map(OsString::from).collect());
+
+            let cli = cli.unwrap();
+            assert_eq!(cli.hostname, Some("b".into()));
+            assert_eq!(cli.map_users, [Source::All, Source::Auto]);
+        }
+    }
+
+    /// Words of a command line, of which most make sense.
+    const WORDS: [&str; 40] = [
+        "-m",
+        "-u",
+        "-U",
+        "-r",
+        "-c",
+        "-Urmnpuif",
+        "-rT",
+        "-C",
+        "-x",
+        "-",
+        "--",
+        "---",
+        "",
+        "--mount",
+        "--mount=x",
+        "--map-root-user",
+        "--map-root",
+        "--map-current-user",
+        "--mount-proc",
+        "--mount-proc=/p",
+        "--mount-proc=",
+        "--hostname",
+        "--hostname=box",
+        "--hostname=",
+        "box",
+        "--status-fd",
+        "--status-fd=3",
+        "--status-fd=-3",
+        "3",
+        "-3",
+        "--map-users",
+        "--map-users=auto",
+        "all",
+        "0:0:1",
+        "--map-groups=0,0,1",
+        "--propagation",
+        "slave",
+        "--propagation=none",
+        "--map-auto",
+        "--lo",
+    ];
+
+    #[test]
+    fn what_is_read_without_clap_is_what_clap_reads() {
+        let mut read = 0;
+        arbtest::arbtest(|u| {
+            let mut args = vec![OsString::from("ns-run")];
+            for _ in 0..u.int_in_range(0..=6)? {
+                args.push((*u.choose(&WORDS)?).into());
+            }
+            let quick = common::quick::read(&args, &PLAIN);
+            if let Some(quick) = quick.and_then(|(cli, words)| with_command(cli, words)) {
+                let clap: Cli =
+                    common::cli::parse(args).map_err(|e| panic!("{e:?}")).unwrap();
+                assert_eq!(format!("{quick:?}"), format!("{clap:?}"));
+                read += 1;
+            }
+            Ok(())
+        });
+        assert!(read > 0);
     }
 
     #[test]

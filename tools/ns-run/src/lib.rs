@@ -20,7 +20,7 @@ mod vectors;
 
 /// Runs the tool: `args` is argv with the program's name.
 pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
-    let cli: cli::Cli = common::cli::parse(args)?;
+    let cli = cli::parse(args)?;
     let host = host::Host::read(&cli)?;
     let plan = plan::Plan::new(&cli, &host)?;
     if cli.link.explain {

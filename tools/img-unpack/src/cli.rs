@@ -46,8 +46,9 @@ pub struct Cli {
     #[arg(long, value_name = "COUNT", default_value_t = 10_000_000)]
     pub max_files: u64,
 
-    /// Print this when all is done
+    /// Print `layers` or `none` when all is done
     #[arg(long, value_name = "WHAT", value_enum, default_value = "layers")]
+    #[arg(hide_possible_values = true)]
     pub print: Print,
 
     /// End what is printed with NUL instead of a newline

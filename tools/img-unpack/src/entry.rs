@@ -69,10 +69,7 @@ pub(crate) struct Extensions {
 pub(crate) fn build(block: &Block, ext: &Extensions) -> io::Result<Entry> {
     let header = Header::from_byte_slice(block);
     let old = header.as_old();
-    let (prefix, flag) = match header.as_ustar() {
-        Some(ustar) => (text(&ustar.prefix), old.linkflag),
-        None => (&[][..], old.linkflag),
-    };
+    let prefix = prefix(block);
     let mut name = text(&old.name).to_vec();
     if !prefix.is_empty() {
         name = [prefix, b"/", &name].concat();
@@ -85,7 +82,7 @@ pub(crate) fn build(block: &Block, ext: &Extensions) -> io::Result<Entry> {
         Some(value) => pax::number(value).ok_or_else(|| bad("a malformed size"))?,
         None => header_size(block)?,
     };
-    let kind = kind(flag, header, path.ends_with(b"/"), size)?;
+    let kind = kind(old.linkflag, header, path.ends_with(b"/"), size)?;
     Ok(Entry { path, kind, link, size, sparse: None, meta: meta(header, &ext.pax)? })
 }
 
@@ -188,6 +185,17 @@ fn kind(flag: [u8; 1], header: &Header, slash: bool, size: u64) -> io::Result<Ki
 pub(crate) fn header_size(block: &Block) -> io::Result<u64> {
     let size = number(&Header::from_byte_slice(block).as_old().size)?;
     u64::try_from(size).map_err(|_| bad("a negative size"))
+}
+
+/// What ustar puts in front of a name; GNU's own magic has other things there.
+fn prefix(block: &Block) -> &[u8] {
+    let get = |at: std::ops::Range<usize>| block.get(at).unwrap_or_default();
+    // star keeps times behind a shorter one. The version tells nothing: Go wrote a blank.
+    match (get(257..263), get(508..512)) {
+        (b"ustar\0", b"tar\0") => text(get(345..476)),
+        (b"ustar\0", _) => text(get(345..500)),
+        _ => &[],
+    }
 }
 
 /// A field up to its NUL.

@@ -40,7 +40,7 @@ pub(crate) fn apply(
         carry_out(step, plan.pid, target, &mut chain, command)?;
     }
     if !plan.fork {
-        return last(plan, target, chain, command);
+        return last(plan, chain, command);
     }
     let spawn =
         Spawn { tool: "ns-enter", flags: 0, cgroup: None, bond: Bond::DieWithParent };
@@ -48,21 +48,18 @@ pub(crate) fn apply(
         .fork(|parent| {
             let mut chain = chain;
             chain.parent = Some(parent);
-            last(plan, target, chain, command)
+            last(plan, chain, command)
         })
         .failed_to("fork into the pid namespace")
         .hint_on(Errno::ENOMEM, "its init process has ended")?;
     Err(end_like(child.wait()?))
 }
 
-fn last(
-    plan: &Plan,
-    target: &Target,
-    mut chain: Chain,
-    command: &Command<'_>,
-) -> Result<Infallible, Fail> {
-    for step in &plan.last {
-        carry_out(step, plan.pid, target, &mut chain, command)?;
+fn last(plan: &Plan, chain: Chain, command: &Command<'_>) -> Result<Infallible, Fail> {
+    if !plan.last.is_empty() {
+        // Changed ids make the kernel forget the bond.
+        let parent = chain.parent.as_ref().map(AsFd::as_fd);
+        keep_bond(parent, || plan.last.iter().try_for_each(become_one))?;
     }
     match command {
         Command::Given(command) => chain.exec(command),
@@ -77,8 +74,6 @@ fn carry_out(
     chain: &mut Chain,
     command: &Command<'_>,
 ) -> Result<(), Fail> {
-    // A change of ids or of the user namespace makes the kernel forget the bond.
-    let parent = chain.parent.as_ref().map(AsFd::as_fd);
     match step {
         Step::KeepTools => match command {
             Command::Given(command) => chain.keep_tools(command),
@@ -89,30 +84,37 @@ fn carry_out(
         Step::Hide => sys::prctl(libc::PR_SET_DUMPABLE, 0, 0)
             .failed_to("hide from the inside")
             .map(drop),
-        Step::LeaveGroups => sys::setgroups(&[])
-            .failed_to("leave the supplementary groups")
-            .hint_on(Errno::EPERM, GROUPS),
-        Step::Enter(kinds) => {
-            keep_bond(parent, || enter(pid, target.pidfd.as_fd(), kinds))
-        }
+        // A change of the user namespace makes the kernel forget the bond.
+        Step::Enter(kinds) => keep_bond(chain.parent.as_ref().map(AsFd::as_fd), || {
+            enter(pid, target.pidfd.as_fd(), kinds)
+        }),
         Step::Root => change_root(target),
         Step::WorkingDirectory => match &target.wd {
             Some(wd) => fchdir(wd).failed_to("change to the working directory"),
             None => Ok(()),
         },
-        Step::Gid(gid) => keep_bond(parent, || {
-            sys::setresgid(*gid)
-                .cannot("become gid", gid.to_string())
-                .hint_on(Errno::EINVAL, UNMAPPED)
-                .hint_on(Errno::EPERM, "it takes CAP_SETGID")
-        }),
-        Step::Uid(uid) => keep_bond(parent, || {
-            sys::setresuid(*uid)
-                .cannot("become uid", uid.to_string())
-                .hint_on(Errno::EINVAL, UNMAPPED)
-                .hint_on(Errno::EPERM, "it takes CAP_SETUID")
-        }),
+        Step::LeaveGroups | Step::Gid(_) | Step::Uid(_) => become_one(step),
     }
+}
+
+fn become_one(step: &Step) -> Result<(), Fail> {
+    let (done, what, right) = match step {
+        Step::LeaveGroups => {
+            return sys::setgroups(&[])
+                .failed_to("leave the supplementary groups")
+                .hint_on(Errno::EPERM, GROUPS);
+        }
+        Step::Gid(gid) => (sys::setresgid(*gid), format!("gid {gid}"), "CAP_SETGID"),
+        Step::Uid(uid) => (sys::setresuid(*uid), format!("uid {uid}"), "CAP_SETUID"),
+        Step::KeepTools
+        | Step::Hide
+        | Step::Enter(_)
+        | Step::Root
+        | Step::WorkingDirectory => return Err(Fail::new("cannot become a namespace")),
+    };
+    done.failed_to(format_args!("become {what}"))
+        .hint_on(Errno::EINVAL, UNMAPPED)
+        .hint_on(Errno::EPERM, format_args!("it takes {right}"))
 }
 
 fn enter(pid: i32, pidfd: BorrowedFd<'_>, kinds: &[Ns]) -> Result<(), Fail> {

@@ -35,7 +35,7 @@ pub struct Host {
     pub foreign: Vec<Ns>,
     /// Its user namespace denies setgroups(2).
     pub setgroups_denied: bool,
-    /// Whether we may call setgroups(2) where we are.
+    /// Whether we may call setgroups(2) where we are; known if it is denied there.
     pub may_setgroups: bool,
     /// What runs where no COMMAND was given.
     pub shell: Option<OsString>,
@@ -71,11 +71,16 @@ pub fn read(cli: &Cli) -> Result<(Target, Host), Fail> {
     let is_user = cli.user || host.foreign.contains(&Ns::User);
     if is_user && !cli.preserve_credentials {
         host.setgroups_denied = is_denied(&pid.to_string())?;
+    }
+    if host.setgroups_denied {
         let [effective, ..] = sys::capget().failed_to("read capabilities")?;
         host.may_setgroups = effective & 1 << CAP_SETGID != 0 && !is_denied("self")?;
     }
     if cli.link.command.is_empty() {
         host.shell = Some(shell::program());
+    }
+    if !is_user && !cli.all && !cli.root && !cli.wd {
+        return Ok((target, host));
     }
     // What /proc said was said of this process only if it was there all the time.
     match sys::pidfd_send_signal(target.pidfd.as_fd(), 0) {
@@ -86,7 +91,16 @@ pub fn read(cli: &Cli) -> Result<(Target, Host), Fail> {
 
 fn is_denied(process: &str) -> Result<bool, Fail> {
     let path = format!("/proc/{process}/setgroups");
-    Ok(fs::read_to_string(&path).cannot("read", path)?.trim_end() == "deny")
+    let file = openat(
+        AT_FDCWD,
+        path.as_str(),
+        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+    .cannot("open", &path)?;
+    let mut rule = [0; 4];
+    let len = nix::unistd::read(&file, &mut rule).cannot("read", &path)?;
+    Ok(rule.get(..len) == Some(b"deny"))
 }
 
 fn foreign(pid: i32) -> Result<Vec<Ns>, Fail> {

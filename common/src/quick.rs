@@ -137,3 +137,57 @@ fn plain_word(rest: &[OsString]) -> Option<&str> {
 fn plain(value: &str) -> Option<&str> {
     (!value.is_empty() && !value.starts_with(['-', '='])).then_some(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq)]
+    struct Toy {
+        all: bool,
+        dir: Option<String>,
+        pid: Option<String>,
+    }
+
+    const TABLE: [Opt<Toy>; 3] = [
+        Opt::new(Some('a'), "all", Set::Flag(|t| t.all = true)),
+        Opt::new(
+            None,
+            "dir",
+            Set::Optional(|t, dir| t.dir = Some(dir.unwrap_or("/").into())),
+        ),
+        Opt::new(
+            Some('p'),
+            "pid",
+            Set::Value(|t, pid| (pid != "0").then(|| t.pid = Some(pid.into()))),
+        ),
+    ];
+
+    fn toy(line: &str) -> Option<(Toy, Vec<OsString>)> {
+        let words: Vec<_> = std::iter::once("toy").chain(line.split(' ')).collect();
+        read(&words.into_iter().map(OsString::from).collect::<Vec<_>>(), &TABLE)
+    }
+
+    #[test]
+    fn options_end_at_the_first_other_word() {
+        for line in
+            ["-ap 7 x -a -- y", "--all --pid=7 -- x -a -- y", "-ap7 --all x -a -- y"]
+        {
+            let (toy, rest) = toy(line).unwrap();
+
+            assert_eq!(toy, Toy { all: true, pid: Some("7".into()), dir: None });
+            assert_eq!(rest, ["x", "-a", "--", "y"], "{line}");
+        }
+        assert_eq!(toy("--dir x").unwrap().0.dir.as_deref(), Some("/"));
+        assert_eq!(toy("--dir=/d x").unwrap().0.dir.as_deref(), Some("/d"));
+    }
+
+    #[test]
+    fn what_is_not_plain_is_left_to_clap() {
+        for line in
+            ["--al", "-x", "--all=1", "-p", "-p=7", "--pid -1", "--pid=", "-p 0", "-h"]
+        {
+            assert_eq!(toy(line), None, "{line}");
+        }
+    }
+}

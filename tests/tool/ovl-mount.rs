@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use kit::{Run, World, expect, need, tool};
+use kit::{Out, Run, World, expect, need, tool};
 
 #[path = "ovl-mount/root.rs"]
 mod root;
@@ -51,6 +51,21 @@ fn image(dir: &Path, layers: &[&str]) {
     let record = format!(r#"{{"format-version":1,"layers":[{}]}}"#, list.join(","));
     fs::write(dir.join("image.json"), record).unwrap();
     fs::write(dir.join("config.json"), "the config").unwrap();
+}
+
+/// Lets its user remove what the kernel made in a work directory, with no permissions.
+fn unlocked(out: Out) -> Out {
+    fn unlock(dir: &Path) {
+        // What was removed meanwhile or is no directory is in nobody's way.
+        let _ = fs::set_permissions(dir, PermissionsExt::from_mode(0o700));
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                unlock(&entry.path());
+            }
+        }
+    }
+    unlock(out.tmp());
+    out
 }
 
 #[test]
@@ -227,7 +242,7 @@ mod userns {
             fs::write(dir.join(n.to_string()), "").unwrap();
         }
 
-        let out = run.run();
+        let out = unlocked(run.run());
 
         assert!(out.tmp().join("u,p:p\\er/upper/new").exists());
         assert_eq!(out.ok(), "0\n1\n2\n3\n4\n5\n");
@@ -253,9 +268,10 @@ mod userns {
         need!("userns");
         let script = "echo new > root/which; rm root/only-b; touch root/more";
 
-        let out =
+        let out = unlocked(
             in_userns(&["--lower", "a", "--lower", "b", "--rw", "rw", "root"], script)
-                .run();
+                .run(),
+        );
 
         let tmp = out.tmp();
         assert_eq!(fs::read_to_string(tmp.join("rw/upper/which")).unwrap(), "new\n");
@@ -328,7 +344,7 @@ mod userns {
             fs::set_permissions(run.tmp().join("a"), PermissionsExt::from_mode(0o751))
                 .unwrap();
 
-            assert_eq!(run.run().ok(), "751\n0077\n", "{way:?}");
+            assert_eq!(unlocked(run.run()).ok(), "751\n0077\n", "{way:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kit::{Run, expect, need, tool};
 
-use super::{USERNS, in_userns, layers};
+use super::{USERNS, in_userns, layers, unlocked};
 
 /// Runs in a shell, which looks for what is left in its namespace.
 fn leftovers(args: &[&str], prepare: impl Fn(&Path)) -> (String, String) {
@@ -17,7 +17,7 @@ fn leftovers(args: &[&str], prepare: impl Fn(&Path)) -> (String, String) {
     let run = run.args(["--", "sh", "-c", &script, "sh"]).args(args);
     layers(run.tmp(), &["a", "b"]);
     prepare(run.tmp());
-    let out = run.run();
+    let out = unlocked(run.run());
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&out.stdout), text(&out.stderr))
 }
@@ -149,7 +149,7 @@ fn older_kernels_are_given_the_layers_in_the_way_they_know() {
             let inject = format!("inject=fsconfig:error=EINVAL:when={first}{count}");
             let args = ["--lower", "a", "--lower", "b", way, "root", "sh", "-ec", script];
 
-            let text = injected(&inject, &args).run().ok();
+            let text = unlocked(injected(&inject, &args).run()).ok();
 
             assert_eq!(text, format!("ax\n$TMP\n{key}\n"), "{way} {inject}");
         }

@@ -263,6 +263,11 @@ impl Child {
             && is_terminals(came.signal)
             && group(Some(Pid::from_raw(self.pid))) == group(None)
             && !for_leader();
+        // An init process would lose it for good where it comes before the mask is given
+        // back: blocked it waits, and unblocked it is dropped.
+        while self.init && is_deadly(came.signal) && self.is_held() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         if !has_it {
             // It may be gone by now; then its end is what comes next.
             let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), came.signal);
@@ -272,6 +277,17 @@ impl Child {
             self.killed_for.set(Some(came.signal));
             let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
         }
+    }
+
+    /// Whether it is still our own code that has not released the signals yet.
+    fn is_held(&self) -> bool {
+        let of = |process: &str| fs::read(format!("/proc/{process}/cmdline")).ok();
+        let pid = self.pid.to_string();
+        let status = fs::read_to_string(format!("/proc/{pid}/status"));
+        let blocked = status.ok().and_then(|text| proc::status_mask(&text, "SigBlk"));
+        let deadly = 1 << libc::SIGTERM.saturating_sub(1);
+        blocked.is_some_and(|mask| mask & deadly != 0)
+            && of(&pid).is_some_and(|line| !line.is_empty() && of("self") == Some(line))
     }
 
     fn is_deaf_to(&self, signal: c_int) -> bool {

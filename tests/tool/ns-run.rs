@@ -438,6 +438,23 @@ mod userns {
     }
 
     #[test]
+    fn a_signal_is_not_lost_however_early_it_comes() {
+        need!("userns");
+        for _ in 0..50 {
+            let run = Run::tool("ns-run").args(["-rpf"]).arg(tool("pause"));
+            let mut child = run.command().spawn().unwrap();
+            let below = format!("/proc/{0}/task/{0}/children", child.id());
+            while std::fs::read_to_string(&below).unwrap().is_empty() {
+                std::thread::yield_now();
+            }
+
+            signal(&child, SIGTERM);
+
+            assert_eq!(child.wait().unwrap().signal(), Some(SIGTERM));
+        }
+    }
+
+    #[test]
     fn an_init_that_listens_is_not_killed() {
         need!("userns");
         let script = "trap 'exit 3' TERM; echo ready; while :; do read x; done";

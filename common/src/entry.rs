@@ -24,14 +24,6 @@ macro_rules! entry {
         #[global_allocator]
         static ARENA: $crate::entry::Arena = $crate::entry::Arena::new();
 
-        $crate::entry_with_system_allocator!($name, $run);
-    };
-}
-
-/// As [`entry!`], with the C library's allocator: for a tool that works for long.
-#[macro_export]
-macro_rules! entry_with_system_allocator {
-    ($name:literal, $run:path) => {
         /// The C entry point, see `common::entry`.
         #[allow(unsafe_code, reason = "the C library calls it by this name")]
         #[unsafe(no_mangle)]

@@ -1,19 +1,22 @@
 //! `bench [RUNS]`: times tools against their peers, in turn, in one run.
 //!
-//! Prints minimum and median of spawn to exit, and the ratio of the medians to the peer.
-//! The machine's noise is in both columns alike, so quote the ratios.
+//! Prints minimum and median of spawn to exit, the ratio of the medians, and the ratio of
+//! what tool and peer add to a static no-op (spawn to exec, from the minima). The machine's
+//! noise is in both alike, so quote the ratios.
 #![no_main]
 
 use std::convert::Infallible;
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Context, Fail};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawnp};
+use nix::sys::wait::{WaitStatus, waitpid};
 
-common::entry_with_system_allocator!("bench", run);
+common::entry!("bench", run);
 
 /// A line of the table: a name, what is timed, and what it is compared to.
 struct Pair {
@@ -41,11 +44,15 @@ fn tempdir() -> Result<std::path::PathBuf, nix::errno::Errno> {
 
 fn table(here: &Path, work: &Path, runs: u32) -> Result<String, Fail> {
     let mut text = format!(
-        "{:<44} {:>9} {:>9}   {:>9} {:>9}   ratio\n",
-        "spawn to exit, us", "min", "median", "peer min", "median"
+        "{:<44} {:>6} {:>6}   {:>6} {:>6}   ratio   added\n",
+        "spawn to exit, us", "min", "median", "peer", "median"
     );
-    for pair in pairs(here, work)? {
-        let line = measure(&pair, work, runs)?;
+    let pairs = pairs(here, work)?;
+    nix::unistd::chdir(work).cannot("enter", work)?;
+    let mut floor = None;
+    for pair in pairs {
+        let (line, min) = measure(&pair, floor.unwrap_or(f64::NAN), runs)?;
+        floor = floor.or(Some(min));
         text.push_str(&line);
     }
     Ok(text)
@@ -74,6 +81,7 @@ fn pairs(here: &Path, work: &Path) -> Result<Vec<Pair>, Fail> {
             all.push(pair(&name, &format!("@{tool} --version"), "unshare --version"));
         }
     }
+    all.push(pair("ns-run, nothing to do | unshare", "@ns-run @noop", "unshare @noop"));
     all.extend([
         pair("ns-run -r | unshare -r", "@ns-run -r @noop", "unshare -r @noop"),
         pair(
@@ -82,7 +90,7 @@ fn pairs(here: &Path, work: &Path) -> Result<Vec<Pair>, Fail> {
             "unshare -fp --mount-proc @noop",
         ),
         pair("ns-run -Urmnpuif | unshare", "@ns-run -Urmnpuif @noop", "unshare -Urmnpuif @noop"),
-        pair("ns-enter -t 1 -a | nsenter", "@ns-enter -t 1 -a @noop", "nsenter -t 1 -a @noop"),
+        pair("ns-enter -t 1 -n | nsenter", "@ns-enter -t 1 -n @noop", "nsenter -t 1 -n @noop"),
         pair(
             "cap-drop --no-new-privs | setpriv",
             "@cap-drop --no-new-privs @noop",
@@ -93,7 +101,7 @@ fn pairs(here: &Path, work: &Path) -> Result<Vec<Pair>, Fail> {
             "@cap-drop --keep none @noop",
             "setpriv --bounding-set -all --inh-caps -all @noop",
         ),
-        pair("img-exec | env -i", "@img-exec --config box", "env -i @noop"),
+        pair("img-exec | env -i", "@img-exec --config box --entrypoint @noop", "env -i @noop"),
         pair(
             "the whole chain | bwrap, without overlay",
             "@ns-run -Urmnpuif --hostname box -- ovl-mount --image box --tmpfs root -- \
@@ -129,49 +137,83 @@ fn prepare(work: &Path, noop: &str) -> Result<(), Fail> {
     std::fs::copy(noop, work.join("flat/bin/noop")).cannot("copy", noop).map(drop)
 }
 
-fn measure(pair: &Pair, work: &Path, runs: u32) -> Result<String, Fail> {
-    let mut ours = Vec::new();
-    let mut peer = Vec::new();
+fn measure(pair: &Pair, floor: f64, runs: u32) -> Result<(String, f64), Fail> {
+    let (ours, peer) = (words(&pair.ours)?, words(&pair.peer)?);
+    let (mut our_times, mut peer_times) = (Vec::new(), Vec::new());
+    let quiet = quiet().failed_to("open /dev/null")?;
     for _ in 0..runs {
-        match once(&pair.peer, work) {
-            Some(time) => peer.push(time),
-            None => return Ok(format!("{:<44} the peer does not run here\n", pair.name)),
-        }
-        let time = once(&pair.ours, work);
-        ours.push(
+        let Some(time) = once(&peer, &quiet) else {
+            return Ok((
+                format!("{:<44} the peer does not run here\n", pair.name),
+                floor,
+            ));
+        };
+        peer_times.push(time);
+        let time = once(&ours, &quiet);
+        our_times.push(
             time.ok_or_else(|| Fail::cannot("time", pair.ours.join(" "), "it failed"))?,
         );
     }
-    let (a, b) = (summary(&mut ours), summary(&mut peer));
+    let (a, b) = (summary(&mut our_times), summary(&mut peer_times));
+    let ratio = a.median / b.median;
+    let added = (a.min - floor) / (b.min - floor);
     let mut line = String::new();
     // Writing to a String cannot fail.
-    let _ = writeln!(
+    let _ = write!(
         line,
-        "{:<44} {:>9.0} {:>9.0}   {:>9.0} {:>9.0}   {:.2}",
-        pair.name,
-        a.0,
-        a.1,
-        b.0,
-        b.1,
-        a.1 / b.1
+        "{:<44} {:>6.0} {:>6.0}   {:>6.0} {:>6.0}   {ratio:.2}",
+        pair.name, a.min, a.median, b.min, b.median
     );
-    Ok(line)
+    let _ = if added.is_finite() && added > 0.0 {
+        writeln!(line, "   {added:.2}")
+    } else {
+        writeln!(line)
+    };
+    Ok((line, a.min))
+}
+
+fn words(words: &[String]) -> Result<Vec<CString>, Fail> {
+    let c = |word: &String| {
+        CString::new(word.as_bytes())
+            .map_err(|_| Fail::cannot("use", word, "it has a NUL"))
+    };
+    words.iter().map(c).collect()
+}
+
+/// Standard output and error to nowhere.
+fn quiet() -> nix::Result<PosixSpawnFileActions> {
+    let null = nix::fcntl::open(
+        "/dev/null",
+        nix::fcntl::OFlag::O_RDWR,
+        nix::sys::stat::Mode::empty(),
+    )?;
+    let mut actions = PosixSpawnFileActions::init()?;
+    // The program lives as long as its descriptor.
+    let null = std::os::fd::IntoRawFd::into_raw_fd(null);
+    actions.add_dup2(null, 1)?;
+    actions.add_dup2(null, 2)?;
+    Ok(actions)
 }
 
 /// Spawn to exit; nothing where it cannot start or fails.
-fn once(words: &[String], work: &Path) -> Option<Duration> {
-    let (program, args) = words.split_first()?;
-    let mut command = Command::new(program);
-    command.args(args).current_dir(work).stdout(Stdio::null()).stderr(Stdio::null());
+fn once(argv: &[CString], quiet: &PosixSpawnFileActions) -> Option<Duration> {
+    let attributes = PosixSpawnAttr::init().ok()?;
     let start = Instant::now();
-    let status = command.status().ok()?;
+    let environ = common::sys::environ();
+    let pid = posix_spawnp(argv.first()?, quiet, &attributes, argv, &environ).ok()?;
+    let status = waitpid(pid, None).ok()?;
     let time = start.elapsed();
-    status.success().then_some(time)
+    (status == WaitStatus::Exited(pid, 0)).then_some(time)
 }
 
-/// Minimum and median in microseconds.
-fn summary(times: &mut [Duration]) -> (f64, f64) {
+/// Microseconds.
+struct Summary {
+    min: f64,
+    median: f64,
+}
+
+fn summary(times: &mut [Duration]) -> Summary {
     times.sort();
     let us = |at: usize| times.get(at).map_or(f64::NAN, |t| t.as_secs_f64() * 1e6);
-    (us(0), us(times.len() / 2))
+    Summary { min: us(0), median: us(times.len() / 2) }
 }

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use common::{Context, Fail};
 
-common::entry_with_system_allocator!("demo-image", run);
+common::entry!("demo-image", run);
 
 fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
     let Some(file) = args.into_iter().nth(1) else {

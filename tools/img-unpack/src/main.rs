@@ -1,4 +1,4 @@
 //! The binary; everything is in the library.
 #![no_main]
 
-common::entry_with_system_allocator!("img-unpack", img_unpack::run);
+common::entry!("img-unpack", img_unpack::run);

@@ -2,14 +2,18 @@
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
+use crate::inroot::Root;
 use crate::{passwd, sys};
 
 /// What `SHELL` says, else the user's line of /etc/passwd, else /bin/sh.
 pub fn program() -> OsString {
     let set = sys::environ().into_iter().find_map(named);
-    let passwd = || std::fs::read("/etc/passwd").unwrap_or_default();
-    set.or_else(|| listed(&passwd(), nix::unistd::getuid().as_raw()))
+    // The root may be an image's by now. What cannot be read names no shell.
+    let root = || Root::open(Path::new("/")).ok();
+    let passwd = || root().and_then(|root| passwd::read(&root, "passwd").ok());
+    set.or_else(|| listed(&passwd()?, nix::unistd::getuid().as_raw()))
         .unwrap_or_else(|| "/bin/sh".into())
 }
 

@@ -4,9 +4,7 @@ use kit::image::demo;
 use kit::{Run, need, tool};
 
 fn example(name: &str) -> Run {
-    Run::program(kit::need::project().join("examples").join(name))
-        .tools_in_path()
-        .timeout(60)
+    Run::program(need::project().join("examples").join(name)).tools_in_path().timeout(60)
 }
 
 mod userns {

@@ -8,7 +8,7 @@ use crate::{CHAIN, chain, unpack_archive};
 
 /// The archives that contain a shell, found by trying the shell.
 fn archives() -> Vec<PathBuf> {
-    let dir = kit::need::shared().unwrap().join("images");
+    let dir = need::shared().unwrap().join("images");
     let mut all: Vec<_> = std::fs::read_dir(dir)
         .unwrap()
         .map(|e| e.unwrap().path())
@@ -60,7 +60,7 @@ mod root {
     #[test]
     fn the_nginx_image_serves_a_page_on_loopback_inside() {
         need!("root", "big-image");
-        let archive = kit::need::big_image().unwrap().join("debian-nginx.docker.tar");
+        let archive = need::big_image().unwrap().join("debian-nginx.docker.tar");
         let chain_words = CHAIN.replace("--user --map-root-user ", "");
         // The image has had its only site removed.
         let script = "echo 'server { listen 80; root /var/www/html; }' >/etc/nginx/conf.d/a.conf; \
@@ -85,7 +85,7 @@ mod root {
     #[test]
     fn a_world_of_a_real_image_has_the_mounts_of_the_slides() {
         need!("root", "shared");
-        let archive = kit::need::shared().unwrap().join("images/dive-docker-image.tar");
+        let archive = need::shared().unwrap().join("images/dive-docker-image.tar");
         let run = chain(CHAIN);
         std::fs::create_dir(run.tmp().join("extra")).unwrap();
         unpack_archive(&archive, run.tmp());

@@ -1,5 +1,6 @@
 //! Chains of several tools on whole images.
 #![allow(
+    clippy::arithmetic_side_effects,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,

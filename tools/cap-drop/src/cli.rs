@@ -30,7 +30,7 @@ impl Profile {
 
 /// Run a program with fewer privileges
 #[derive(Parser, Debug, Default)]
-#[command(name = "cap-drop", version, infer_long_args = true)]
+#[command(name = "cap-drop", version, infer_long_args = true, args_override_self = true)]
 pub struct Cli {
     /// Drop these capabilities
     #[arg(long, value_name = "LIST", value_parser = sets::parse)]

@@ -19,16 +19,21 @@ pub mod state;
 /// Runs the tool: `args` is argv with the program's name.
 pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
     let cli: cli::Cli = common::cli::parse(args)?;
-    let plan = plan::Plan::new(&cli, &plan::Host::read(&cli)?)?;
+    let host = plan::Host::read(&cli)?;
+    let plan = plan::Plan::new(&cli, &host)?;
+    let command = host.shell.as_ref().map_or(&*cli.link.command, std::slice::from_ref);
     if cli.link.explain {
-        return Err(explain::explain(&plan.steps, &plan.command));
+        return Err(explain::explain(&plan.steps, command));
     }
     let mut chain = Chain::inherit()?;
     if cli.names_ids() {
         // Another user may not reach the directory that the tools are in.
-        chain.keep_tools(&plan.command)?;
+        chain.keep_tools(command)?;
     }
     let parent = chain.parent.as_ref().map(AsFd::as_fd);
     spawn::keep_bond(parent, || apply::apply(&plan.steps))?;
-    chain.exec(&plan.command)
+    match &host.shell {
+        Some(shell) => chain.exec_shell(shell),
+        None => chain.exec(command),
+    }
 }

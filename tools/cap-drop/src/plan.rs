@@ -1,7 +1,6 @@
 //! What to take away and in which order, decided without a system call.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
 use std::path::Path;
 
 use caps::Capability;
@@ -9,7 +8,7 @@ use common::explain::Explain;
 use common::ids::{self, Groups, Ids, Target};
 use common::inroot::Root;
 use common::passwd::{self, Account};
-use common::{Context, Fail, sys};
+use common::{Context, Fail, shell};
 
 use crate::cli::Cli;
 use crate::sets::CapSet;
@@ -22,7 +21,7 @@ pub struct Host {
     pub state: State,
     /// The ids now.
     pub ids: Ids,
-    /// The variable `SHELL`.
+    /// The user's shell, where no COMMAND was given.
     pub shell: Option<OsString>,
     /// /etc/passwd of the root as it is now, where it is needed.
     pub passwd: Vec<u8>,
@@ -33,12 +32,6 @@ pub struct Host {
 impl Host {
     /// Reads them.
     pub fn read(cli: &Cli) -> Result<Self, Fail> {
-        let shell = sys::environ()
-            .into_iter()
-            .find_map(|entry| entry.to_bytes().strip_prefix(b"SHELL="))
-            .filter(|value| !value.is_empty())
-            .map(|value| OsStr::from_bytes(value).to_owned());
-        let no_shell = cli.link.command.is_empty() && shell.is_none();
         let read = |name: &str, needed: bool| {
             if !needed {
                 return Ok(Vec::new());
@@ -48,9 +41,9 @@ impl Host {
         Ok(Self {
             state: State::read()?,
             ids: if cli.names_ids() { Ids::read()? } else { Ids::now()? },
-            passwd: read("passwd", cli.user.is_some() || no_shell)?,
+            passwd: read("passwd", cli.user.is_some())?,
             group: read("group", cli.user.is_some())?,
-            shell,
+            shell: cli.link.command.is_empty().then(shell::program),
         })
     }
 }
@@ -77,8 +70,6 @@ pub enum Step {
 pub struct Plan {
     /// In this order.
     pub steps: Vec<Step>,
-    /// The program to become: the user's shell where none was named.
-    pub command: Vec<OsString>,
 }
 
 impl Plan {
@@ -117,7 +108,7 @@ impl Plan {
         if !steps.is_empty() {
             steps.push(Step::Verify(meant));
         }
-        Ok(Self { steps, command: command(cli, host) })
+        Ok(Self { steps })
     }
 }
 
@@ -185,19 +176,6 @@ fn raised(now: &State, drops: bool, ids: &[ids::Step]) -> State {
         .chain(drops.then_some(Capability::CAP_SETPCAP))
         .fold(CapSet::NONE, |all, one| all.or(one.into()));
     State { effective: now.effective.or(now.permitted.and(needed)), ..now.clone() }
-}
-
-/// COMMAND, or the shell as unshare(1) finds it: the caller's, of whoever it will be.
-fn command(cli: &Cli, host: &Host) -> Vec<OsString> {
-    if !cli.link.command.is_empty() {
-        return cli.link.command.clone();
-    }
-    let of_user = || {
-        let uid = host.ids.uids[0];
-        let user = passwd::users(&host.passwd).find(|user| user.uid == uid)?;
-        Some(user.shell.to_owned()).filter(|shell| !shell.is_empty())
-    };
-    vec![host.shell.clone().or_else(of_user).unwrap_or_else(|| "/bin/sh".into())]
 }
 
 impl Explain for Step {
@@ -354,17 +332,5 @@ mod tests {
         ] {
             assert_eq!(plan(args, &host()).unwrap_err(), text);
         }
-    }
-
-    #[test]
-    fn without_a_command_it_is_the_shell_as_unshare_finds_it() {
-        let shell = |host: &Host| plan(&[], host).unwrap().command;
-
-        assert_eq!(
-            shell(&Host { shell: Some("/bin/zsh".into()), ..host() }),
-            ["/bin/zsh"]
-        );
-        assert_eq!(shell(&host()), ["/bin/ash"]);
-        assert_eq!(shell(&Host::default()), ["/bin/sh"]);
     }
 }

@@ -10,7 +10,7 @@ use crate::limit::{self, Amount, Cpus, Memory};
 
 /// Run a program under cgroup limits
 #[derive(Parser, Debug)]
-#[command(name = "cg-limit", version, infer_long_args = true)]
+#[command(name = "cg-limit", version, infer_long_args = true, args_override_self = true)]
 pub struct Cli {
     /// Limit memory; what does not fit is swapped or killed
     #[arg(long, value_name = "SIZE|N%|max", value_parser = limit::memory)]

@@ -10,7 +10,7 @@ use common::passwd::Who;
 
 /// Become an image's process
 #[derive(Parser, Debug, Default)]
-#[command(name = "img-exec", version, infer_long_args = true)]
+#[command(name = "img-exec", version, infer_long_args = true, args_override_self = true)]
 pub struct Cli {
     /// Read the config from a file or an unpacked image
     #[arg(long, value_name = "FILE")]

@@ -20,7 +20,12 @@ pub enum Print {
 
 /// Unpack an image archive to layer directories
 #[derive(Parser, Debug)]
-#[command(name = "img-unpack", version, infer_long_args = true)]
+#[command(
+    name = "img-unpack",
+    version,
+    infer_long_args = true,
+    args_override_self = true
+)]
 pub struct Cli {
     /// Choose an image of several by its name
     #[arg(long = "ref", value_name = "NAME")]

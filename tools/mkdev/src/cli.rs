@@ -8,7 +8,7 @@ use common::parse::Bytes;
 
 /// Populate a /dev
 #[derive(Parser, Debug)]
-#[command(name = "mkdev", version, infer_long_args = true)]
+#[command(name = "mkdev", version, infer_long_args = true, args_override_self = true)]
 pub struct Cli {
     /// Bind the host's device nodes instead of making new ones
     #[arg(long, conflicts_with = "mknod")]

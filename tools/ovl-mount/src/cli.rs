@@ -8,7 +8,7 @@ use common::parse::Bytes;
 
 /// Mount an overlay of layers
 #[derive(Parser, Debug)]
-#[command(name = "ovl-mount", version, infer_long_args = true)]
+#[command(name = "ovl-mount", version, infer_long_args = true, args_override_self = true)]
 #[command(group = ArgGroup::new("stack").required(true).args(["image", "layers", "lower"]))]
 #[command(group = ArgGroup::new("writable").args(["rw", "upper", "tmpfs", "ro"]))]
 pub struct Cli {

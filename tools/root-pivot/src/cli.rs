@@ -10,7 +10,12 @@ use crate::volume::{self, Bind, Inside, Tmpfs};
 
 /// Make a directory the root
 #[derive(Parser, Debug)]
-#[command(name = "root-pivot", version, infer_long_args = true, args_override_self = true)]
+#[command(
+    name = "root-pivot",
+    version,
+    infer_long_args = true,
+    args_override_self = true
+)]
 pub struct Cli {
     /// Mount the next four, and hide what docker hides
     #[arg(long)]

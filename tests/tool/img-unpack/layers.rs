@@ -177,3 +177,33 @@ fn times_have_nanoseconds_and_directories_keep_theirs() {
     assert_eq!(time("d"), (-2, 500_000_000));
     assert_eq!(time("d/f"), (1, 123_456_789));
 }
+
+#[test]
+fn a_path_longer_than_the_kernel_takes_at_once_is_made() {
+    let path = vec!["d".repeat(200); 24].join("/");
+    let layer = Layer::default().file(&format!("{path}/f"), 0o644, "x");
+    let layer = layer.hardlink("near", &format!("{path}/f"));
+
+    let image = Image::default().layer(layer).oci("x");
+    let out = unpack(&image, &["--print=none", "image.tar", "box"]).run().code(0);
+
+    let near = out.tmp().join("box/layers");
+    let near = fs::read_dir(near).unwrap().map(|e| e.unwrap().path().join("near"));
+    assert_eq!(
+        near.filter(|p| p.is_file()).map(|p| fs::read(p).unwrap()).collect::<Vec<_>>(),
+        [b"x"]
+    );
+}
+
+#[test]
+fn a_path_that_would_fill_the_memory_is_refused() {
+    let layer = Layer::default().file(&format!("{}f", "a/".repeat(15_000)), 0o644, "x");
+    let image = Image::default().layer(layer).oci("x");
+
+    let out = unpack(&image, &["image.tar", "box"]).run();
+
+    assert!(!out.tmp().join("box").exists());
+    out.refused(125, expect![[r#"
+        img-unpack: cannot unpack the layer: the names of its directories take more than 64 MiB
+    "#]]);
+}

@@ -96,9 +96,11 @@ impl<'a> Work<'a> {
             }
             Op::Nothing => {}
             Op::Whiteout => {
+                self.tree.remember(&path)?;
                 self.tree.whiteouts.insert(path);
             }
             Op::Opaque => {
+                self.tree.remember(&path)?;
                 self.tree.opaques.insert(path);
             }
             Op::Put => {
@@ -141,6 +143,7 @@ impl<'a> Work<'a> {
                 })?;
                 if !self.hard_link(at, &target)? {
                     // Its target may come later: pax -o, some builders.
+                    self.tree.remember(at)?;
                     self.later.push((at.to_vec(), target));
                 }
                 Ok(())

@@ -23,6 +23,8 @@ const MAX_LINKS: usize = 40;
 const MAX_CACHED: usize = 200;
 /// openat2(2) takes less than PATH_MAX at a time.
 const MAX_PATH: usize = 4000;
+/// A million directories with paths of 64 bytes.
+const MAX_REMEMBERED: usize = 64 << 20;
 
 /// What a directory gets when all below it is done.
 #[derive(Debug, Clone)]
@@ -49,6 +51,8 @@ pub(crate) struct Tree<'a> {
     pub(crate) followed: BTreeSet<Vec<u8>>,
     /// The result depends on the layers below, so it serves on these only.
     pub(crate) looked_below: bool,
+    /// Bytes of names that are kept.
+    remembered: usize,
 }
 
 /// What is at a path, in this layer or through it.
@@ -78,6 +82,7 @@ impl<'a> Tree<'a> {
             opaques: BTreeSet::new(),
             followed: BTreeSet::new(),
             looked_below: false,
+            remembered: 0,
         }
     }
 
@@ -87,7 +92,11 @@ impl<'a> Tree<'a> {
             return Ok(self.root.as_fd());
         }
         if !self.cache.contains_key(path) {
-            let fd = open_beneath(self.root.as_fd(), path)?;
+            let (above, name) = split(path);
+            let fd = match self.cache.get(above) {
+                Some(above) => child_dir(above.as_fd(), OsStr::from_bytes(name))?,
+                None => open_beneath(self.root.as_fd(), path)?,
+            };
             if self.cache.len() >= MAX_CACHED {
                 self.cache.clear();
             }
@@ -191,6 +200,9 @@ impl<'a> Tree<'a> {
 
     /// Whether a whiteout of this layer is for the path or for what it lies in.
     pub(crate) fn is_hidden(&self, path: &[u8]) -> bool {
+        if self.whiteouts.is_empty() && self.opaques.is_empty() {
+            return false;
+        }
         let mut at = path;
         loop {
             if self.whiteouts.contains(at) {
@@ -231,7 +243,19 @@ impl<'a> Tree<'a> {
             }
             Err(e) => return cannot(Err(e), "make directory", path),
         }
+        self.remember(path)?;
         self.dirs.insert(path.to_vec(), new);
+        Ok(())
+    }
+
+    /// Counts a name that is kept in memory until the layer is done: a path of many short
+    /// parts would make much of little.
+    pub(crate) fn remember(&mut self, path: &[u8]) -> Result<(), Fail> {
+        self.remembered = self.remembered.saturating_add(path.len());
+        if self.remembered > MAX_REMEMBERED {
+            let reason = "the names of its directories take more than 64 MiB";
+            return Err(Fail::new(format!("cannot unpack the layer: {reason}")));
+        }
         Ok(())
     }
 
@@ -283,19 +307,37 @@ pub(crate) fn open_beneath(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd,
             | ResolveFlag::RESOLVE_NO_SYMLINKS
             | ResolveFlag::RESOLVE_NO_MAGICLINKS,
     );
-    if path.len() < MAX_PATH {
-        loop {
-            match openat2(root, path, how) {
-                Err(Errno::EAGAIN) => {}
-                Err(Errno::ENOSYS | Errno::EPERM) => break,
-                other => return other,
-            }
-        }
-    }
     let mut here: Option<OwnedFd> = None;
-    for part in path.split(|b| *b == b'/') {
+    let mut rest = path;
+    while !rest.is_empty() {
+        let (piece, tail) = first_piece(rest);
         let at = here.as_ref().map_or(root, AsFd::as_fd);
-        here = Some(child_dir(at, OsStr::from_bytes(part))?);
+        here = Some(match openat2(at, piece, how) {
+            // A rename went on beside us; the kernel asks to look again.
+            Err(Errno::EAGAIN) => continue,
+            Err(Errno::ENOSYS | Errno::EPERM) => by_parts(at, piece)?,
+            other => other?,
+        });
+        rest = tail;
     }
     here.ok_or(Errno::ENOENT)
+}
+
+/// As much of a path as the kernel takes at a time, and the rest.
+fn first_piece(path: &[u8]) -> (&[u8], &[u8]) {
+    let cut =
+        path.get(..MAX_PATH).and_then(|start| start.iter().rposition(|b| *b == b'/'));
+    match cut.and_then(|at| path.split_at_checked(at)) {
+        Some((piece, tail)) => (piece, tail.strip_prefix(b"/").unwrap_or(tail)),
+        None => (path, &[]),
+    }
+}
+
+/// Where a filter hides openat2(2).
+fn by_parts(at: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
+    let mut here = at.try_clone_to_owned().map_err(|_| Errno::EMFILE)?;
+    for part in path.split(|b| *b == b'/') {
+        here = child_dir(here.as_fd(), OsStr::from_bytes(part))?;
+    }
+    Ok(here)
 }

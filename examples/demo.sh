@@ -76,8 +76,7 @@ plan img-exec --config box/ -- "$@"
 stage "all of it, as one command line"
 cat <<T
     img-unpack image.tar box/
-    ${limit:+$limit }\\
-    ns-run --user $ids --mount --pid --ipc --uts --net --fork --hostname box -- \\
+    ${limit:+$limit }ns-run --user $ids --mount --pid --ipc --uts --net --fork --hostname box -- \\
     ovl-mount --image box/ --tmpfs root/ -- mkdev root/dev -- root-pivot --std root/ -- \\
     cap-drop --profile docker --no-new-privs -- img-exec -- $*
 

@@ -13,12 +13,15 @@
     reason = "a test kit's errors are failed tests"
 )]
 
+pub mod fault;
 pub mod image;
 pub mod need;
 pub mod run;
+pub mod started;
 pub mod world;
 
 pub use run::{Out, Run, tool};
+pub use started::Started;
 pub use world::World;
 
 /// Returns from the test unless the machine has what is named; see [`need::have`].

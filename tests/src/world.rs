@@ -4,6 +4,23 @@ use serde_json::Value;
 
 use crate::Run;
 
+/// The mounts of a whole chain, as [`World::tree`] tells them.
+pub const CHAIN_TREE: &str = "\
+/ overlay
+/dev tmpfs
+/dev/null devtmpfs
+/dev/zero devtmpfs
+/dev/full devtmpfs
+/dev/random devtmpfs
+/dev/urandom devtmpfs
+/dev/tty devtmpfs
+/dev/pts devpts
+/dev/shm tmpfs
+/proc proc
+/sys sysfs
+/run tmpfs
+/tmp tmpfs";
+
 /// Everything `probe` can tell, by topic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct World(pub Value);
@@ -12,6 +29,11 @@ impl World {
     /// What a program sees that the test starts itself.
     pub fn here() -> Self {
         Self::of(Run::tool("probe"))
+    }
+
+    /// What a program sees below `sandbox` with these flags and nothing else.
+    pub fn sandboxed(flags: &[&str]) -> Self {
+        Self::of(Run::sandboxed(flags, "probe"))
     }
 
     /// What a program sees at the end of a chain; the run must end in `probe`.
@@ -70,5 +92,13 @@ impl World {
                 )
             })
             .collect()
+    }
+
+    /// The mounts as lines, and apart from them those in /proc and /sys, which hide
+    /// something there.
+    pub fn tree(&self) -> (String, Vec<String>) {
+        let hides = |m: &String| m.starts_with("/proc/") || m.starts_with("/sys/");
+        let (hiding, tree): (Vec<_>, Vec<_>) = self.mounts().into_iter().partition(hides);
+        (tree.join("\n"), hiding)
     }
 }

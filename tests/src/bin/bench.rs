@@ -63,6 +63,7 @@ fn pairs(here: &Path, work: &Path) -> Result<Vec<Pair>, Fail> {
     let noop = own("noop");
     let words = |line: &str| -> Vec<String> {
         let word = |w: &str| match w.strip_prefix('@') {
+            Some("") => std::process::id().to_string(),
             Some(tool) => own(tool),
             None => w.to_owned(),
         };
@@ -90,7 +91,7 @@ fn pairs(here: &Path, work: &Path) -> Result<Vec<Pair>, Fail> {
             "unshare -fp --mount-proc @noop",
         ),
         pair("ns-run -Urmnpuif | unshare", "@ns-run -Urmnpuif @noop", "unshare -Urmnpuif @noop"),
-        pair("ns-enter -t 1 -n | nsenter", "@ns-enter -t 1 -n @noop", "nsenter -t 1 -n @noop"),
+        pair("ns-enter -t PID -n | nsenter", "@ns-enter -t @ -n @noop", "nsenter -t @ -n @noop"),
         pair(
             "cap-drop --no-new-privs | setpriv",
             "@cap-drop --no-new-privs @noop",

@@ -1,13 +1,12 @@
 //! kill -9 of any link at any stage leaves nothing behind.
 
-use std::io::{BufRead, BufReader};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use common::proc::mountinfo;
 use common::sys;
 use kit::need;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use kit::started::has_ended;
 use serde_json::json;
 
 use crate::{CHAIN, chain, image_with, unpack};
@@ -53,22 +52,19 @@ fn kill_one(words: &str, nth: usize) {
     let image = image_with(&["pause"]).set("Entrypoint", json!(["pause"]));
     unpack(&image, run.tmp());
     let before = host_mounts();
-    let mut top = run.command().spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(top.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n", "{words}");
-    let family = family(i32::try_from(top.id()).unwrap());
+    let mut top = run.start();
+    assert_eq!(top.line(), "ready\n", "{words}");
+    let family = family(top.pid());
     let all: Vec<OwnedFd> = family.iter().map(|p| sys::pidfd_open(*p).unwrap()).collect();
 
-    let victim = std::os::fd::AsFd::as_fd(&all[nth.min(all.len() - 1)]);
+    let victim = all[nth.min(all.len() - 1)].as_fd();
     sys::pidfd_send_signal(victim, nix::libc::SIGKILL).unwrap();
 
     for (pid, pidfd) in family.iter().zip(&all) {
-        let mut fds = [PollFd::new(std::os::fd::AsFd::as_fd(pidfd), PollFlags::POLLIN)];
-        let gone = poll(&mut fds, PollTimeout::from(10_000_u16)).unwrap() == 1;
+        let gone = has_ended(pidfd.as_fd());
         assert!(gone, "process {pid} of {family:?} outlived number {nth} in: {words}");
     }
-    top.wait().unwrap();
+    top.child.wait().unwrap();
     assert_eq!(host_mounts(), before, "{words}");
 }
 

@@ -21,6 +21,17 @@ pub const CHAIN_TREE: &str = "\
 /run tmpfs
 /tmp tmpfs";
 
+/// The options of ns-run and ns-enter for a kind of namespaces. Not `--pid`, which takes a
+/// fork, and not `--user`, which the others need.
+pub const NAMESPACES: [(&str, &str); 6] = [
+    ("--mount", "mnt"),
+    ("--ipc", "ipc"),
+    ("--uts", "uts"),
+    ("--net", "net"),
+    ("--cgroup", "cgroup"),
+    ("--time", "time"),
+];
+
 /// Everything `probe` can tell, by topic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct World(pub Value);

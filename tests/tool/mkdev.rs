@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use kit::fault::{each_call, injected};
 use kit::{Run, World, expect, need, tool};
 
 /// Lists a directory the way the tests compare it: name, type and mode.
@@ -113,10 +114,10 @@ mod userns {
     #[test]
     fn only_mounts_change_for_the_command() {
         need!("userns");
-        let (flags, probe) = (["--user", "--mount"], tool("probe"));
-        let before = World::of(Run::tool("sandbox").args(flags).arg("--").arg(&probe));
+        let flags = ["--user", "--mount"];
+        let before = World::sandboxed(&flags);
 
-        let run = Run::sandboxed(&flags, "mkdev").args(["dev", "--"]).arg(probe);
+        let run = Run::sandboxed(&flags, "mkdev").args(["dev", "--"]).arg(tool("probe"));
         let after = World::of(run);
 
         let mut changed = after.changed_from(&before);
@@ -207,24 +208,14 @@ mod userns {
             "mkdirat",
             "symlinkat",
         ] {
-            // Until there is no such call any more, and all goes well.
-            for n in 1.. {
-                let inject = format!("inject={call}:error=EACCES:when={n}");
-                let run = Run::program("strace");
-                let run = run.args(["-f", "-o", "/dev/null", "-e", &inject]);
-                let run = run.arg(tool("sandbox")).args(["--user", "--mount", "--"]);
-                let out = run.arg(tool("mkdev")).args(["dev", "echo", "ran"]).run();
+            let start = |inject: &str| {
+                let run = injected(inject, &["--user", "--mount"], "mkdev");
+                run.args(["dev", "echo", "ran"])
+            };
 
-                if out.status.success() {
-                    assert!(n > 1, "{call} is not called");
-                    break;
-                }
-                let out = out.code(125);
-                let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
-                assert_eq!(stderr.lines().count(), 1, "{inject}: {stderr}");
-                assert!(out.stdout.is_empty(), "{inject}");
+            each_call(call, "EACCES", start, |inject, out| {
                 assert!(!out.tmp().join("dev").exists(), "{inject}");
-            }
+            });
         }
     }
 }

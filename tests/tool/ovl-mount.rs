@@ -351,11 +351,10 @@ mod userns {
     #[test]
     fn only_mounts_change_for_the_command() {
         need!("userns");
-        let probe = tool("probe");
-        let before = World::of(Run::tool("sandbox").args(USERNS).arg("--").arg(&probe));
+        let before = World::sandboxed(USERNS);
         let run = Run::sandboxed(USERNS, "ovl-mount")
             .args(["--image", "box", "--tmpfs", "root", "--"])
-            .arg(&probe);
+            .arg(tool("probe"));
         image(&run.tmp().join("box"), &["1", "22"]);
 
         let after = World::of(run);

@@ -2,25 +2,10 @@
 
 use std::fs;
 
+use kit::world::CHAIN_TREE;
 use kit::{Run, World, need, tool};
 
 use super::{USERNS, root};
-
-const SLIDES: &str = "\
-/ overlay
-/dev tmpfs
-/dev/null devtmpfs
-/dev/zero devtmpfs
-/dev/full devtmpfs
-/dev/random devtmpfs
-/dev/urandom devtmpfs
-/dev/tty devtmpfs
-/dev/pts devpts
-/dev/shm tmpfs
-/proc proc
-/sys sysfs
-/run tmpfs
-/tmp tmpfs";
 
 /// The links in a row, in a user namespace, as far as COMMAND.
 fn chain(command: &[&str]) -> Run {
@@ -37,10 +22,8 @@ fn the_chain_gives_the_tree_of_the_slides() {
     need!("userns");
     let world = World::of(chain(&["/probe"]));
 
-    let mounts = world.mounts();
-    let hidden = |m: &String| m.starts_with("/proc/") || m.starts_with("/sys/");
-    let (masks, tree): (Vec<_>, Vec<_>) = mounts.into_iter().partition(hidden);
-    assert_eq!(tree.join("\n"), SLIDES);
+    let (tree, masks) = world.tree();
+    assert_eq!(tree, CHAIN_TREE);
     assert!(masks.contains(&"/proc/sys proc".to_owned()), "{masks:?}");
     assert!(masks.contains(&"/proc/keys devtmpfs".to_owned()), "{masks:?}");
     assert_eq!(world.get("pid"), 1);
@@ -60,8 +43,7 @@ fn the_chain_hands_on_no_descriptor_and_no_variable() {
 #[test]
 fn only_the_root_changes_for_the_command() {
     need!("userns");
-    let before =
-        World::of(Run::tool("sandbox").args(USERNS).arg("--").arg(tool("probe")));
+    let before = World::sandboxed(USERNS);
     let after = World::of(chain(&["/probe"]));
 
     let mut changed = after.changed_from(&before);

@@ -6,13 +6,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's errors are failed tests")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 
-use kit::{Out, Run, World, expect, need};
+use kit::{Out, Run, Started, World, expect, need};
 use serde_json::Value;
+
+#[path = "cg-limit/end.rs"]
+mod end;
+#[path = "cg-limit/place.rs"]
+mod place;
 
 /// cg-limit with its status as the first line of stdout.
 fn limited(limits: &[&str], command: &[&str]) -> Run {
@@ -56,47 +59,33 @@ fn assert_gone(groups: &[PathBuf]) {
     }
 }
 
-/// A running cg-limit whose command has started, its status and the rest of its stdout.
+/// A running cg-limit whose command has started, and its groups.
 struct Running {
-    child: Child,
+    cg_limit: Started,
     groups: Vec<PathBuf>,
-    stdout: BufReader<std::process::ChildStdout>,
     _run: Run,
 }
 
 fn start(limits: &[&str], text: &str) -> Running {
     let run = limited(limits, &["sh", "-c", &format!("echo up; {text}")]);
-    let mut child = run.command().spawn().unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    stdout.read_line(&mut line).unwrap();
-    let groups = groups(&record(&line));
-    stdout.read_line(&mut line).unwrap();
-    assert!(line.ends_with("up\n"), "{line}");
-    Running { child, groups, stdout, _run: run }
+    let mut cg_limit = run.start();
+    let groups = groups(&record(&cg_limit.line()));
+    assert_eq!(cg_limit.line(), "up\n");
+    Running { cg_limit, groups, _run: run }
 }
 
 impl Running {
-    fn signal(&self, signal: nix::sys::signal::Signal) {
-        let pid = i32::try_from(self.child.id()).unwrap();
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
-    }
-
     /// Lets a command end that reads its input.
     fn end(mut self) {
-        drop(self.child.stdin.take());
-        self.child.wait().unwrap();
+        drop(self.cg_limit.child.stdin.take());
+        self.cg_limit.child.wait().unwrap();
         assert_gone(&self.groups);
     }
 
     /// The end of everything that has our stdout.
     fn wait_for_silence(&mut self) {
-        self.stdout.read_to_end(&mut Vec::new()).unwrap();
+        self.cg_limit.stdout.read_to_end(&mut Vec::new()).unwrap();
     }
-}
-
-fn gc() {
-    assert_eq!(Run::tool("cg-limit").arg("--gc").run().ok(), "");
 }
 
 #[test]
@@ -283,214 +272,5 @@ mod root {
              i=$((i+1)); done; echo throttled";
 
         assert_eq!(script(&["--cpus", "0.1"], text).run().ok(), "throttled\n");
-    }
-
-    #[test]
-    fn daemons_that_the_command_leaves_do_not_outlive_the_cgroup() {
-        need!("root");
-        let text = "for i in 1 2 3; do \
-             setsid sh -c 'sleep 1000 & sleep 1000' </dev/null >/dev/null 2>&1 & done; exit 3";
-        let out = script(&["--pids", "50", "--memory", "64M"], text).run().code(3);
-
-        assert!(out.stderr.is_empty());
-        assert_gone(&groups_of(&out));
-    }
-
-    #[test]
-    fn processes_that_fork_without_end_are_ended_with_their_cgroup() {
-        need!("root");
-        let bomb = "b() { b 2>/dev/null & b 2>/dev/null & wait; }; \
-             (b </dev/null >/dev/null 2>&1) & \
-             until grep -q '^max [1-9]' $pids/pids.events; do :; done";
-        let out = script(&["--pids", "60"], bomb).run();
-
-        assert_gone(&groups_of(&out));
-    }
-
-    #[test]
-    fn groups_that_the_command_makes_in_its_cgroup_are_removed() {
-        need!("root");
-        let text = "mkdir -p $pids/a/b $pids/c && \
-             (echo 0 >$pids/a/b/cgroup.procs; exec sleep 1000 >/dev/null 2>&1) & \
-             until grep -q . $pids/a/b/cgroup.procs 2>/dev/null; do :; done";
-        let out = script(&["--pids", "50"], text).run().code(0);
-
-        assert!(out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
-        assert_gone(&groups_of(&out));
-    }
-
-    #[test]
-    fn the_end_of_the_command_is_the_end_of_cg_limit_and_its_cgroup() {
-        need!("root");
-        for (text, code, signal) in [
-            ("exit 0", Some(0), None),
-            ("exit 7", Some(7), None),
-            ("kill -TERM $$", None, Some(15)),
-            ("kill -KILL $$", None, Some(9)),
-            // A real-time signal.
-            ("kill -40 $$", None, Some(40)),
-        ] {
-            let out = limited(&["--pids", "5"], &["sh", "-c", text]).run();
-
-            assert_eq!(
-                (out.status.code(), out.status.signal()),
-                (code, signal),
-                "{text}"
-            );
-            assert!(out.stderr.is_empty());
-            assert_gone(&groups(&record(&String::from_utf8_lossy(&out.stdout))));
-        }
-    }
-
-    #[test]
-    fn a_command_that_is_not_there_leaves_no_cgroup() {
-        need!("root");
-        let out = limited(&["--pids", "5"], &["nosuchcommand"]).run().code(127);
-
-        assert_gone(&groups(&record(&String::from_utf8_lossy(&out.stdout))));
-        let _ = out.stderr(expect![[r#"
-            cg-limit: cannot run 'nosuchcommand': No such file or directory
-        "#]]);
-    }
-
-    #[test]
-    fn an_ignored_sigchld_hides_the_end_of_no_cgroup() {
-        need!("root");
-        let run = Run::program("sh").args(["-c", "trap '' CHLD; exec \"$@\"", "sh"]);
-        let run = run.arg(kit::tool("cg-limit")).args(["--pids=5", "sh", "-c", "exit 4"]);
-
-        let _ = run.run().code(4);
-    }
-
-    #[test]
-    fn an_alarm_set_before_reaches_the_command_in_the_cgroup() {
-        need!("root", "program:perl");
-        let run = Run::program("perl").args(["-e", "alarm 1; exec @ARGV"]);
-        let run = run.arg(kit::tool("cg-limit")).args(["--pids=5", "sleep", "1000"]);
-
-        let _ = run.run().signal(14);
-    }
-
-    #[test]
-    fn a_signal_to_cg_limit_ends_the_command_and_its_cgroup() {
-        need!("root");
-        let mut running = start(&["--pids", "5"], "exec sleep 1000");
-
-        running.signal(nix::sys::signal::SIGTERM);
-
-        assert_eq!(running.child.wait().unwrap().signal(), Some(15));
-        assert_gone(&running.groups);
-    }
-
-    #[test]
-    fn a_killed_cg_limit_leaves_an_empty_cgroup_which_gc_removes() {
-        need!("root");
-        let mut running = start(&["--pids", "5", "--memory", "64M"], "exec sleep 1000");
-
-        running.signal(nix::sys::signal::SIGKILL);
-        running.child.wait().unwrap();
-        running.wait_for_silence();
-
-        assert!(running.groups.iter().all(|group| group.is_dir()));
-        // The dead process must be put away first.
-        let emptied = |group: &PathBuf| {
-            fs::read_to_string(group.join("cgroup.procs")).unwrap().is_empty()
-        };
-        while !running.groups.iter().all(emptied) {
-            std::thread::yield_now();
-        }
-        gc();
-        assert_gone(&running.groups);
-    }
-
-    #[test]
-    fn gc_leaves_a_cgroup_alone_that_is_in_use() {
-        need!("root");
-        let mut running = start(&["--pids", "5"], "read x; exit 6");
-
-        gc();
-
-        assert!(running.groups.iter().all(|group| group.is_dir()));
-        drop(running.child.stdin.take());
-        assert_eq!(running.child.wait().unwrap().code(), Some(6));
-        assert_gone(&running.groups);
-    }
-
-    #[test]
-    fn gc_leaves_cgroups_alone_that_are_not_its_own() {
-        need!("root");
-        let running = start(&["--pids", "5"], "read x");
-        let parent = running.groups[0].parent().unwrap().to_owned();
-        let pid = std::process::id();
-        // A live process's name on a group that nobody locks is still dead: not cg-limit.
-        let [left, other] = [format!("cg-limit.{pid}.a0"), format!("cg-limit.{pid}-x")]
-            .map(|name| parent.join(name));
-        fs::create_dir(&left).unwrap();
-        fs::create_dir(&other).unwrap();
-
-        gc();
-
-        let is_there = [left.exists(), other.exists()];
-        let _ = fs::remove_dir(&left);
-        fs::remove_dir(&other).unwrap();
-        assert_eq!(is_there, [false, true]);
-        running.end();
-    }
-
-    #[test]
-    fn a_cg_limit_in_the_cgroup_of_another_is_below_it() {
-        need!("root");
-        let inner = kit::tool("cg-limit");
-        let text = format!(
-            "{} --pids 20 --status-fd 1 -- true | sed 's/.*\"pids\":\"\\([^\"]*\\).*/\\1/'; \
-             echo $pids",
-            inner.display()
-        );
-        let out = script(&["--pids", "30"], &text).run();
-
-        let groups = groups_of(&out);
-        let text = out.ok();
-        let (inner, outer) = text.split_once('\n').unwrap();
-        assert_eq!(Path::new(inner).parent(), Some(Path::new(outer.trim())));
-        assert_gone(&groups);
-    }
-
-    #[test]
-    fn a_parent_cgroup_that_is_named_is_used() {
-        need!("root");
-        let running = start(&["--pids", "50"], "read x");
-        let parent = running.groups[0].parent().unwrap();
-        let parent = parent.join(format!("test-{}", std::process::id()));
-        fs::create_dir(&parent).unwrap();
-
-        let out =
-            limited(&["--pids=5", "--parent", parent.to_str().unwrap()], &["true"]).run();
-
-        fs::remove_dir(&parent).unwrap();
-        running.end();
-        let made = groups(&record(&out.ok()));
-        assert_eq!(made[0].parent(), Some(parent.as_path()));
-    }
-
-    #[test]
-    fn a_failure_half_way_removes_the_cgroups_that_were_made() {
-        need!("root", "cgroup-v1");
-        let running = start(&["--pids", "5", "--memory=1G"], "read x");
-        let [memory, pids] =
-            [0, 1].map(|i| running.groups[i].parent().unwrap().to_owned());
-        running.end();
-        let text = "mount -o bind,remount,ro \"$2\" && { \"$0\" --memory 10M --pids 5 -- echo ran & }; \
-             wait $!; echo $?; ls -d \"$1\"/cg-limit.$!.* 2>/dev/null";
-        let run = Run::tool("sandbox").args(["--mount", "--", "sh", "-c", text]);
-
-        let out = run.arg(kit::tool("cg-limit")).arg(&memory).arg(&pids).run();
-
-        assert_eq!(String::from_utf8_lossy(&out.stdout), "125\n");
-        let expected = format!(
-            "cg-limit: cannot make a group in '{}': Read-only file system; \
-             the cgroup file system must be mounted read-write\n",
-            pids.display()
-        );
-        assert_eq!(String::from_utf8_lossy(&out.stderr), expected);
     }
 }

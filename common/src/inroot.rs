@@ -177,41 +177,21 @@ mod tests {
     use super::*;
 
     /// A root with links that want to leave it, beside a file of the host's.
-    fn hostile() -> (tempdir::Dir, Root) {
-        let top = tempdir::Dir::new();
-        fs::create_dir_all(top.0.join("root/a/b")).unwrap();
-        fs::write(top.0.join("secret"), "host").unwrap();
-        fs::write(top.0.join("root/secret"), "image").unwrap();
-        let link = |to: &str, at: &str| symlink(to, top.0.join("root").join(at)).unwrap();
+    fn hostile() -> (tempfile::TempDir, Root) {
+        let top = tempfile::tempdir().unwrap();
+        fs::create_dir_all(top.path().join("root/a/b")).unwrap();
+        fs::write(top.path().join("secret"), "host").unwrap();
+        fs::write(top.path().join("root/secret"), "image").unwrap();
+        let link =
+            |to: &str, at: &str| symlink(to, top.path().join("root").join(at)).unwrap();
         link("/secret", "absolute");
         link("../../../secret", "a/climb");
         link("/proc/self/root/secret", "magic");
         link("loop", "loop");
         link("a/b", "dir");
         link("nowhere", "dangling");
-        let root = Root::open(&top.0.join("root")).unwrap();
+        let root = Root::open(&top.path().join("root")).unwrap();
         (top, root)
-    }
-
-    mod tempdir {
-        pub(super) struct Dir(pub(super) std::path::PathBuf);
-        impl Dir {
-            pub(super) fn new() -> Self {
-                let mut template = std::env::temp_dir()
-                    .join("inroot-XXXXXX")
-                    .into_os_string()
-                    .into_encoded_bytes();
-                let path = nix::unistd::mkdtemp(std::str::from_utf8(&template).unwrap())
-                    .unwrap();
-                template.clear();
-                Self(path)
-            }
-        }
-        impl Drop for Dir {
-            fn drop(&mut self) {
-                let _ = std::fs::remove_dir_all(&self.0);
-            }
-        }
     }
 
     fn content(fd: OwnedFd) -> String {
@@ -257,8 +237,8 @@ mod tests {
         root.make_dirs(Path::new("dir/../new/deep"), Mode::S_IRWXU).unwrap();
         let dangling = root.make_dirs(Path::new("dangling/x"), Mode::S_IRWXU);
 
-        assert!(top.0.join("root/a/new/deep").is_dir());
+        assert!(top.path().join("root/a/new/deep").is_dir());
         assert_eq!(dangling.unwrap_err(), Errno::ENOTDIR);
-        assert!(!top.0.join("root/nowhere").exists());
+        assert!(!top.path().join("root/nowhere").exists());
     }
 }

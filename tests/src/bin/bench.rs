@@ -32,14 +32,8 @@ fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
         number.ok_or_else(|| Fail::cannot("use", runs, "not a number of runs"))?;
     let exe = std::env::current_exe().failed_to("find this program")?;
     let here = exe.parent().unwrap_or(Path::new("."));
-    let work = tempdir().failed_to("make a directory")?;
-    let result = table(here, &work, runs);
-    std::fs::remove_dir_all(&work).cannot("remove", &work)?;
-    Err(Fail::output(result?))
-}
-
-fn tempdir() -> Result<std::path::PathBuf, nix::errno::Errno> {
-    nix::unistd::mkdtemp(&std::env::temp_dir().join("bench-XXXXXX"))
+    let work = tempfile::tempdir().failed_to("make a directory")?;
+    Err(Fail::output(table(here, work.path(), runs)?))
 }
 
 fn table(here: &Path, work: &Path, runs: u32) -> Result<String, Fail> {

@@ -40,11 +40,12 @@ if [ "$(id -u)" != 0 ]; then
     ALLOW_SKIP="$skips,root" $user
 else
     grep -q "^\(root\|0\):" /etc/subuid 2>/dev/null || skips="$skips,subuid"
-    ALLOW_SKIP="$skips,user" $root
+    # shellcheck disable=SC2086 # command lines
+    tests/in-copy.sh root "$skips,user" $root
     echo
     echo "== again as an ordinary user (nobody)"
-    # shellcheck disable=SC2086 # a command line
-    tests/as-nobody.sh "$skips,root" $user
+    # shellcheck disable=SC2086
+    tests/in-copy.sh nobody "$skips,root" $user
 fi
 
 if [ -s "$SKIP_LOG" ]; then

@@ -7,7 +7,7 @@
 set -eu
 
 work=$(mktemp -d)
-as_owner=
+as_owner='' as_seen_by=''
 # What was unpacked with subordinate ids belongs to them.
 trap '$as_owner rm -rf "$work/box" || :; rm -rf "$work"' EXIT
 
@@ -18,7 +18,7 @@ plan() {
     printf '%s$ %s%s\n' "$bold" "$*" "$plain"
     tool=$1
     shift
-    "$tool" --explain "$@" | sed 's/^/    /'
+    $as_seen_by "$tool" --explain "$@" | sed 's/^/    /'
 }
 
 if [ $# -gt 0 ]; then
@@ -45,7 +45,9 @@ limit='cg-limit --memory 256M --pids 128 --'
 reason=$($limit true 2>&1) || limit=
 
 stage "1. the image is an archive of archives: one tar a layer, and a config"
+as_seen_by=$as_owner
 plan img-unpack $squash "$image" box/
+as_seen_by=
 $as_owner img-unpack $squash "$image" box/ >/dev/null
 
 stage "2. resources: a cgroup"

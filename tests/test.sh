@@ -51,5 +51,6 @@ fi
 if [ -s "$SKIP_LOG" ]; then
     echo
     echo "== skipped, since the machine lacks something:"
-    sort -u "$SKIP_LOG"
+    # What needs an ordinary user ran as one, above.
+    sort -u "$SKIP_LOG" | sed '/needs user: this is root/d'
 fi

@@ -1,7 +1,9 @@
 //! Runs a program in a fixed environment and looks at how it ended.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::Permissions;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -29,7 +31,7 @@ pub struct Run {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     stdin: Vec<u8>,
-    tmp: TempDir,
+    tmp: Place,
     cwd: Option<PathBuf>,
     timeout: Duration,
 }
@@ -50,7 +52,7 @@ impl Run {
             args: Vec::new(),
             env: fixed.map(|(k, v)| (k.into(), v)).into(),
             stdin: Vec::new(),
-            tmp: tempfile::Builder::new().prefix("bm-").tempdir().unwrap(),
+            tmp: Place(tempfile::Builder::new().prefix("bm-").tempdir().unwrap()),
             cwd: None,
             timeout: Duration::from_secs(20),
         }
@@ -116,7 +118,7 @@ impl Run {
 
     /// Its temporary directory, where it starts; goes away with the last of it.
     pub fn tmp(&self) -> &Path {
-        self.tmp.path()
+        self.tmp.0.path()
     }
 
     /// The command, for a test that needs more than [`Run::run`].
@@ -131,7 +133,7 @@ impl Run {
             .args(&self.args)
             .env_clear()
             .envs(self.env.iter().map(|(k, v)| (k, v)))
-            .current_dir(self.cwd.as_deref().unwrap_or(self.tmp.path()))
+            .current_dir(self.cwd.as_deref().unwrap_or(self.tmp.0.path()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -197,6 +199,27 @@ fn wait(child: &mut Child, timeout: Duration) -> Option<ExitStatus> {
     in_time.then_some(status)
 }
 
+/// A directory that goes away even where an image's directories in it are read-only.
+struct Place(TempDir);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !nix::unistd::geteuid().is_root() {
+            unlock(self.0.path());
+        }
+    }
+}
+
+fn unlock(dir: &Path) {
+    // What is not ours stays as it is.
+    let _ = std::fs::set_permissions(dir, Permissions::from_mode(0o700));
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            unlock(&entry.path());
+        }
+    }
+}
+
 /// How a program ended and what it said.
 pub struct Out {
     /// Its status.
@@ -206,7 +229,7 @@ pub struct Out {
     /// What it wrote to stderr.
     pub stderr: Vec<u8>,
     words: Vec<String>,
-    tmp: TempDir,
+    tmp: Place,
 }
 
 impl Out {
@@ -274,11 +297,11 @@ impl Out {
 
     /// The temporary directory it ran in.
     pub fn tmp(&self) -> &Path {
-        self.tmp.path()
+        self.tmp.0.path()
     }
 
     fn text(&self, bytes: &[u8]) -> String {
-        let tmp = self.tmp.path().display().to_string();
+        let tmp = self.tmp.0.path().display().to_string();
         String::from_utf8_lossy(bytes).replace(&tmp, "$TMP")
     }
 

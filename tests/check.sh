@@ -4,9 +4,12 @@ set -eu
 cd "$(dirname "$0")/.."
 
 say() { printf '\n== %s\n' "$*"; }
-missing() {
-    echo "check: cannot find $1; apt-get install $2" >&2
-    exit 1
+# A checker that the machine lacks is left out, but not where nobody would read of it.
+have() {
+    command -v "$1" >/dev/null && return
+    echo "check: SKIPPED, there is no $1: apt-get install $1" >&2
+    [ "${CI:-}" != true ] || exit 1
+    return 1
 }
 
 say cargo fmt
@@ -26,14 +29,16 @@ fi
 cargo deny --log-level error check bans licenses sources
 
 say shellcheck
-command -v shellcheck >/dev/null || missing shellcheck shellcheck
-git ls-files -- just '*.sh' examples/sillycon .ci/run | xargs shellcheck
+if have shellcheck; then
+    git ls-files -- just '*.sh' examples/sillycon tests/vm/run .ci/run | xargs shellcheck
+fi
 
 say mandoc
-command -v mandoc >/dev/null || missing mandoc mandoc
-for page in man/*; do
-    mandoc -T lint -W warning "$page"
-done
+if have mandoc; then
+    for page in man/*; do
+        mandoc -T lint -W warning "$page"
+    done
+fi
 
 say forbidden words
 # The words are split so that this file does not find itself.

@@ -44,8 +44,9 @@ impl Run {
 
     /// Any program.
     pub fn program(program: impl AsRef<OsStr>) -> Self {
-        let path = std::env::var_os("PATH")
-            .unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
+        // An ordinary user's PATH may lack what tests need of sbin.
+        let mut path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+        path.push(":/usr/sbin:/sbin");
         let fixed = [("PATH", path), ("LC_ALL", "C".into()), ("HOME", "/".into())];
         Self {
             program: program.as_ref().to_owned(),

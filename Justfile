@@ -48,6 +48,12 @@ bench RUNS="200":
     cargo build --quiet --release --workspace --bins
     {{ target }}/release/bench {{ RUNS }}
 
+# cg-limit on a Debian kernel in QEMU: just vm, just vm -u, just vm -c v1, just vm -k trixie
+[group('test')]
+vm *OPTIONS:
+    cargo build --quiet -p cg-limit
+    tests/vm/run {{ OPTIONS }} -f {{ target }}/debug/cg-limit tests/vm/cg.sh
+
 # Sizes of the release binaries against their budget
 [group('test')]
 size: build

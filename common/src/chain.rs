@@ -9,6 +9,7 @@
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsStr, OsString};
+use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -306,7 +307,7 @@ fn exec_path(program: &OsStr, argv: &[CString], env: &[&CStr]) -> Errno {
 fn exec_file(path: &[u8], argv: &[CString], env: &[&CStr]) -> Errno {
     let Ok(file) = CString::new(path) else { return Errno::EINVAL };
     let error = sys::execveat(AT_FDCWD, &file, argv, env);
-    if error != Errno::ENOEXEC {
+    if error != Errno::ENOEXEC || is_elf(Path::new(OsStr::from_bytes(path))) {
         return error;
     }
     // A script without #!: the shell's, as execvp(3) has it.
@@ -315,9 +316,19 @@ fn exec_file(path: &[u8], argv: &[CString], env: &[&CStr]) -> Errno {
     sys::execveat(AT_FDCWD, c"/bin/sh", &shell, env)
 }
 
+/// Whether a file is a program, though not one for this machine.
+fn is_elf(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic == *b"\x7fELF"
+}
+
 /// Why COMMAND was not run, with env(1)'s status: 127 not found, else 126.
 fn not_run(program: &OsStr, error: Errno) -> Fail {
     let fail = Fail::cannot("run", program, error.desc());
+    if error == Errno::ENOEXEC {
+        return fail.status(126).hint("it is a program for another kind of machine");
+    }
     if error != Errno::ENOENT {
         return fail.status(126);
     }

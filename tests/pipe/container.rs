@@ -140,6 +140,37 @@ mod userns {
     }
 }
 
+mod elsewhere {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn run_file(content: &[u8], words: &str) -> kit::Run {
+        let run = chain(words);
+        let path = run.tmp().join("file");
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+        run
+    }
+
+    #[test]
+    fn a_program_for_another_machine_is_told_as_such() {
+        run_file(b"\x7fELF\x02\x01\x01 of no machine", "ns-run ./file").run().refused(
+            126,
+            expect![[r#"
+                ns-run: cannot run './file': Exec format error; it is a program for another kind of machine
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_script_without_an_interpreter_is_the_shells() {
+        let run = run_file(b"echo ran $1\n", "ns-run ./file word");
+
+        assert_eq!(run.run().ok(), "ran word\n");
+    }
+}
+
 mod root {
     use super::*;
 

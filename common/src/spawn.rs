@@ -188,8 +188,13 @@ impl Child {
     pub fn wait(&self) -> Result<Ended, Fail> {
         let all = SigSet::all();
         loop {
-            if let Some(ended) = self.wait_once(&all, None)? {
+            if let Some(ended) = self.look()? {
                 return Ok(ended);
+            }
+            match sys::wait_signal(&all) {
+                Ok(Came { signal: libc::SIGCHLD, .. }) | Err(Errno::EINTR) => {}
+                Ok(came) => self.forward(came),
+                Err(e) => return Err(Fail::os("cannot wait for a signal", e)),
             }
         }
     }
@@ -206,24 +211,6 @@ impl Child {
                 Err(e) => return Err(Fail::os("cannot wait for a helper", e)),
             }
         }
-    }
-
-    /// One turn of [`Child::wait`]: looks, then takes one signal or times out.
-    pub fn wait_once(
-        &self,
-        all: &SigSet,
-        ms: Option<u32>,
-    ) -> Result<Option<Ended>, Fail> {
-        if let Some(ended) = self.look()? {
-            return Ok(Some(ended));
-        }
-        match sys::wait_signal(all, ms) {
-            Ok(Came { signal: libc::SIGCHLD, .. })
-            | Err(Errno::EAGAIN | Errno::EINTR) => {}
-            Ok(came) => self.forward(came),
-            Err(e) => return Err(Fail::os("cannot wait for a signal", e)),
-        }
-        Ok(None)
     }
 
     fn look(&self) -> Result<Option<Ended>, Fail> {
@@ -264,8 +251,12 @@ impl Child {
             && group(Some(Pid::from_raw(self.pid))) == group(None)
             && !for_leader();
         // An init process would lose it for good where it comes before the mask is given
-        // back: blocked it waits, and unblocked it is dropped.
-        while self.init && is_deadly(came.signal) && self.is_held() {
+        // back: blocked it waits, and unblocked it is dropped. That is soon, unless somebody
+        // stopped it.
+        for _ in 0..1000 {
+            if !(self.init && is_deadly(came.signal) && self.is_held()) {
+                break;
+            }
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
         if !has_it {

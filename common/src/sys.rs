@@ -14,7 +14,6 @@ use std::ffi::{CStr, CString};
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{null, null_mut};
-use std::time::Duration;
 
 use libc::{c_char, c_int, c_long, c_uint, c_ulong};
 use nix::errno::Errno;
@@ -459,22 +458,14 @@ pub struct Came {
     pub from_process: bool,
 }
 
-/// `sigtimedwait(2)` for the signals of `set`, for ever without a timeout.
+/// `sigwaitinfo(2)`: takes one of the signals of `set`, which must be blocked.
 ///
 /// # Errors
-/// `EAGAIN` when the time is over, `EINTR`.
-pub fn wait_signal(
-    set: &nix::sys::signal::SigSet,
-    timeout_ms: Option<u32>,
-) -> Result<Came> {
+/// `EINTR`.
+pub fn wait_signal(set: &nix::sys::signal::SigSet) -> Result<Came> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let span = Duration::from_millis(timeout_ms.unwrap_or(0).into());
-    let tv_nsec = c_long::from(span.subsec_nanos());
-    let time = libc::timespec { tv_sec: span.as_secs().cast_signed(), tv_nsec };
-    let time = timeout_ms.map_or(null(), |_| &raw const time);
-    // SAFETY: set, info and time are live and of the types sigtimedwait(2) names.
-    let ret = unsafe { libc::sigtimedwait(set.as_ref(), info.as_mut_ptr(), time) };
-    Errno::result(ret)?;
+    // SAFETY: set and info are live and of the types sigwaitinfo(2) names.
+    Errno::result(unsafe { libc::sigwaitinfo(set.as_ref(), info.as_mut_ptr()) })?;
     // SAFETY: zeroed is a valid siginfo_t, and the call succeeded.
     let info = unsafe { info.assume_init() };
     Ok(Came { signal: info.si_signo, from_process: info.si_code <= 0 })

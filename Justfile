@@ -8,9 +8,11 @@ default:
 
 # Build the tools and run an image in a container, each stage explained
 [group('use')]
+[no-cd]
+[positional-arguments]
 demo *IMAGE_AND_COMMAND:
-    cargo build --quiet --workspace --bins
-    @PATH="$PWD/{{ target }}/debug:$PATH" examples/demo.sh {{ IMAGE_AND_COMMAND }}
+    cd "{{ justfile_directory() }}" && cargo build --quiet --workspace --bins
+    @PATH="{{ justfile_directory() }}/{{ target }}/debug:$PATH" "{{ justfile_directory() }}/examples/demo.sh" "$@"
 
 # Build the release binaries
 [group('use')]

@@ -26,7 +26,7 @@ fi
 cargo build --quiet --workspace --bins
 
 # What may be missing here, by key of tests/src/need.rs.
-skips="shared,big-image"
+skips="shared,big-image,system-mounts"
 for program in bwrap nsenter unshare setpriv umoci capsh python3 strace; do
     command -v "$program" >/dev/null || skips="$skips,program:$program"
 done

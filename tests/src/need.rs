@@ -41,6 +41,10 @@ fn check(key: &str) -> Result<(), String> {
             yes(is_root && sys_admin, "not root with CAP_SYS_ADMIN")
         }
         "user" => yes(!is_root, "this is root"),
+        "system-mounts" => yes(
+            has_system_mounts(),
+            "these are not the mounts of the system: what is refused there would be done here",
+        ),
         "userns" => yes(sandbox_works(), "no unprivileged user namespaces here"),
         "subuid" => yes(
             has_subids(),
@@ -58,6 +62,17 @@ fn check(key: &str) -> Result<(), String> {
             None => panic!("nobody knows how to tell whether there is {key}"),
         },
     }
+}
+
+/// The first mount namespace, by the inodes that it has had, or that of process 1.
+fn has_system_mounts() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let inode = |pid: &str| {
+        std::fs::metadata(format!("/proc/{pid}/ns/mnt")).map(|m| m.ino()).ok()
+    };
+    let own = inode("self");
+    let first = [0xEFFF_FFF8, 0xF000_0000, 0xF000_0001].map(Some);
+    first.contains(&own) || (own.is_some() && inode("1") == own)
 }
 
 fn sandbox_works() -> bool {

@@ -8,7 +8,7 @@ use super::{pivot, root};
 
 #[test]
 fn the_mount_namespace_of_the_system_is_refused() {
-    need!("root");
+    need!("root", "system-mounts");
     let run = Run::tool("root-pivot").args(["--std", "root", "/probe"]);
     root(run.tmp());
 
@@ -25,7 +25,7 @@ fn the_mount_namespace_of_the_system_is_refused() {
 
 #[test]
 fn a_new_pid_namespace_does_not_hide_that_the_mounts_are_the_systems() {
-    need!("root");
+    need!("root", "system-mounts");
     let run = Run::sandboxed(&["--pid"], "root-pivot").args(["root", "/probe"]);
     root(run.tmp());
 

@@ -11,7 +11,7 @@ use std::path::{Component, Path};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2, readlinkat};
-use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
 
 type Result<T> = std::result::Result<T, Errno>;
 
@@ -111,8 +111,7 @@ impl Root {
                 }
                 other => other?,
             };
-            let kind = SFlag::from_bits_truncate(fstat(&next)?.st_mode) & SFlag::S_IFMT;
-            if kind != SFlag::S_IFLNK {
+            if kind(&fstat(&next)?) != SFlag::S_IFLNK {
                 if last {
                     return open_last(here.as_fd(), &part, flags);
                 }
@@ -146,6 +145,11 @@ impl Root {
 fn open_last(dir: BorrowedFd<'_>, name: &OsStr, flags: OFlag) -> Result<OwnedFd> {
     let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     openat(dir, name, flags, Mode::from_bits_truncate(0o666))
+}
+
+/// What kind of file it is: the type bits of its mode.
+pub fn kind(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
 }
 
 /// A subdirectory by its plain name, never through a link.

@@ -170,10 +170,15 @@ impl From<Mount> for OwnedFd {
 
 impl Mount {
     /// A new file system with options, mounted nowhere yet.
-    pub fn new(fstype: &CStr, options: &[(&CStr, &CStr)], attr: Attr) -> Result<Self> {
-        let fs = Fs::open(fstype)?;
+    pub fn new<'o>(
+        fstype: &str,
+        options: impl IntoIterator<Item = (&'o str, &'o str)>,
+        attr: Attr,
+    ) -> Result<Self> {
+        let c = |text: &str| CString::new(text).map_err(|_| Errno::EINVAL);
+        let fs = Fs::open(&c(fstype)?)?;
         for (key, value) in options {
-            fs.set(key, value)?;
+            fs.set(&c(key)?, &c(value)?)?;
         }
         fs.mount(attr)
     }

@@ -6,7 +6,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
@@ -15,8 +14,8 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{SFlag, fstat};
 
 use crate::fail::{Reason, quote};
-use crate::inroot::Root;
-use crate::{Context, Fail, parse};
+use crate::inroot::{Root, kind};
+use crate::{Context, Fail, bounded, parse};
 
 /// More than any host has; a group file without end is CVE-2026-47262.
 const LIMIT: u64 = 4 << 20;
@@ -186,22 +185,18 @@ fn unknown(what: &str, name: &OsStr, file: &str) -> Fail {
 /// without end (CVE-2024-9676, CVE-2026-47262); one that is not there is empty.
 pub fn read(root: &Root, name: &str) -> Result<Vec<u8>, Fail> {
     let path = format!("/etc/{name}");
-    let mut text = Vec::with_capacity(4096);
     let file = match open_regular(root, &path) {
-        Err(Reason::Errno(Errno::ENOENT | Errno::ENOTDIR)) => return Ok(text),
+        Err(Reason::Errno(Errno::ENOENT | Errno::ENOTDIR)) => return Ok(Vec::new()),
         other => other.cannot("read", &path)?,
     };
-    file.take(LIMIT.saturating_add(1)).read_to_end(&mut text).cannot("read", &path)?;
-    if u64::try_from(text.len()).is_ok_and(|len| len <= LIMIT) {
-        return Ok(text);
-    }
-    Err(Fail::cannot("read", path, format_args!("larger than {} MiB", LIMIT >> 20)))
+    let text = bounded::read(file, LIMIT, 4096).cannot("read", &path)?;
+    let large = || format!("larger than {} MiB", LIMIT >> 20);
+    text.ok_or_else(|| Fail::cannot("read", path, large()))
 }
 
 fn open_regular(root: &Root, path: &str) -> Result<File, Reason> {
     let is_regular = |fd: &dyn AsFd| -> Result<bool, Errno> {
-        let mode = fstat(fd.as_fd())?.st_mode & SFlag::S_IFMT.bits();
-        Ok(SFlag::from_bits_truncate(mode) == SFlag::S_IFREG)
+        Ok(kind(&fstat(fd.as_fd())?) == SFlag::S_IFREG)
     };
     // Looked at before it is opened for reading: to open a device is to use it.
     if !is_regular(&root.resolve(path, OFlag::O_PATH)?)? {

@@ -3,16 +3,15 @@
 use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsString};
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use common::chain::Chain;
 use common::fail::Hint;
-use common::inroot::Root;
+use common::inroot::{Root, kind};
 use common::spawn::keep_bond;
-use common::{Context, Fail};
+use common::{Context, Fail, bounded};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{Mode, SFlag, fstat, umask};
@@ -62,8 +61,7 @@ pub(crate) fn open_config(path: &Path) -> Result<OwnedFd, Fail> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
     let open_it = || {
         let found = open(path, flags, Mode::empty())?;
-        let mode = fstat(&found)?.st_mode & SFlag::S_IFMT.bits();
-        if SFlag::from_bits_truncate(mode) != SFlag::S_IFDIR {
+        if kind(&fstat(&found)?) != SFlag::S_IFDIR {
             return Ok(found);
         }
         openat(found, "config.json", flags | OFlag::O_NONBLOCK, Mode::empty())
@@ -73,14 +71,10 @@ pub(crate) fn open_config(path: &Path) -> Result<OwnedFd, Fail> {
 
 /// Reads a config to its end, which has to come soon.
 pub(crate) fn read_config(fd: OwnedFd) -> Result<Vec<u8>, String> {
-    let mut text = Vec::with_capacity(8192);
-    let mut file = File::from(fd).take(LIMIT.saturating_add(1));
-    file.read_to_end(&mut text).map_err(|e| match e.raw_os_error() {
+    let text = bounded::read(File::from(fd), LIMIT, 8192);
+    let text = text.map_err(|e| match e.raw_os_error() {
         Some(number) => Errno::from_raw(number).desc().to_owned(),
         None => e.to_string(),
     })?;
-    if u64::try_from(text.len()).is_ok_and(|len| len <= LIMIT) {
-        return Ok(text);
-    }
-    Err(format!("larger than {} MiB", LIMIT >> 20))
+    text.ok_or_else(|| format!("larger than {} MiB", LIMIT >> 20))
 }

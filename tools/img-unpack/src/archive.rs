@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::fail::{Hint, quote};
+use common::inroot::kind;
 use common::{Context, Fail};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
@@ -62,8 +63,7 @@ impl Archive {
         }
         let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let fd = open(image, flags, Mode::empty()).cannot("open", image)?;
-        let kind = fstat(&fd).cannot("read", image)?.st_mode & SFlag::S_IFMT.bits();
-        if kind == SFlag::S_IFDIR.bits() {
+        if kind(&fstat(&fd).cannot("read", image)?) == SFlag::S_IFDIR {
             return Ok(Self::Directory { dir: fd, path: image.to_owned() });
         }
         Self::open_file(File::from(fd), image, scratch, limit)
@@ -115,7 +115,7 @@ impl Archive {
             Self::Directory { dir, .. } => {
                 let fd = beneath(dir.as_fd(), name).cannot("open", name.shown())?;
                 let stat = fstat(&fd).cannot("read", name.shown())?;
-                if stat.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
+                if kind(&stat) != SFlag::S_IFREG {
                     return Err(Fail::cannot("read", name.shown(), "it is no file"));
                 }
                 let size = u64::try_from(stat.st_size).unwrap_or(0);

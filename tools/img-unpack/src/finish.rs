@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use common::fail::Hint;
+use common::inroot::kind;
 use common::{Fail, sys};
 use nix::dir::Dir as Listing;
 use nix::errno::Errno;
@@ -13,7 +14,7 @@ use nix::sys::stat::{Mode, SFlag, mknodat};
 use crate::apply::{Work, os};
 use crate::entry::Meta;
 use crate::layer::{join, split};
-use crate::lower::{Below, OPAQUE, is_whiteout, kind, look, open_dir};
+use crate::lower::{Below, OPAQUE, is_whiteout, look, open_dir};
 use crate::tree::{Dir, cannot};
 
 /// Does all that had to wait for the last entry.

@@ -3,6 +3,7 @@
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use common::inroot::kind;
 use common::sys;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
@@ -29,11 +30,6 @@ pub(crate) enum Below {
     Symlink(OsString, Meta),
     /// Another kind of file: the directory it is in.
     Other(OwnedFd),
-}
-
-/// The type bits of a mode.
-pub(crate) fn kind(stat: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
 }
 
 /// A directory by its plain name, to be read.

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use common::inroot::kind;
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
@@ -67,7 +68,7 @@ fn empty(at: BorrowedFd<'_>, dir: &[u8], todo: &mut Vec<Vec<u8>>) -> nix::Result
             kind == Type::Directory
         } else {
             let stat = fstatat(here, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-            stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
+            kind(&stat) == SFlag::S_IFDIR
         };
         let remove = || {
             if !is_dir {

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use common::fail::Hint;
+use common::inroot::kind;
 use common::{Context, Fail, entry, sys};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, open, renameat};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::digest::Digest;
 use crate::files::create;
-use crate::lower::{kind, look, open_dir};
+use crate::lower::{look, open_dir};
 use crate::policy::Policy;
 use crate::remove;
 

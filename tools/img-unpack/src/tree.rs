@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use common::inroot::child_dir;
+use common::inroot::{child_dir, kind};
 use common::{Context, Fail};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
@@ -14,7 +14,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::entry::Meta;
 use crate::layer::{join, split};
-use crate::lower::{Below, Lowers, kind, look};
+use crate::lower::{Below, Lowers, look};
 use crate::remove;
 
 /// As many links as the kernel follows, path_resolution(7).

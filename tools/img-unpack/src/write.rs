@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use common::inroot::kind;
 use common::{Context, Fail};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -12,7 +13,7 @@ use nix::unistd::{Whence, ftruncate, lseek, write};
 
 use crate::apply::{Work, os};
 use crate::entry::{Entry, Kind};
-use crate::lower::{kind, look, meta};
+use crate::lower::{look, meta};
 use crate::tar::{Input, Reader};
 use crate::tree::cannot;
 

@@ -4,12 +4,12 @@
 //! (CVE-2026-41579): it is opened without following a link, the tmpfs is mounted on that
 //! descriptor, and no path is looked up twice.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use common::fail::Hint;
-use common::inroot::{Root, child_dir};
+use common::inroot::{Root, child_dir, kind};
 use common::mount::{Attr, Depth, Mount};
 use common::{Context, Fail};
 use nix::errno::Errno;
@@ -71,7 +71,7 @@ fn carry_out(step: &Step, tmpfs: &Mount) -> Result<(), Fail> {
             mkdirat(dev, *name, Mode::from_bits_truncate(0o755))
                 .cannot("make directory", name)?;
             let place = child_dir(dev, OsStr::new(name)).cannot("open", name)?;
-            new_mount(fstype, *attr, options)
+            Mount::new(fstype, options.iter().map(|(k, v)| (*k, v.as_str())), *attr)
                 .and_then(|mount| mount.attach(place.as_fd()))
                 .cannot(&format!("mount {fstype} on"), name)
         }
@@ -80,10 +80,9 @@ fn carry_out(step: &Step, tmpfs: &Mount) -> Result<(), Fail> {
 
 /// The directory, never through a link in its last part; made where it is missing.
 fn mount_tmpfs(target: &Path) -> Result<Made, Fail> {
-    let options =
-        [("source", "dev".into()), ("mode", "755".into()), ("size", "64M".into())];
+    let options = [("source", "dev"), ("mode", "755"), ("size", "64M")];
     let attr = Attr::NOSUID.and(Attr::STRICTATIME);
-    let tmpfs = new_mount("tmpfs", attr, &options)
+    let tmpfs = Mount::new("tmpfs", options, attr)
         .cannot("mount tmpfs on", target)
         .hint_on(Errno::EPERM, "mounting takes CAP_SYS_ADMIN: ns-run -U -r --mount")?;
     let (place, made) = open_place(target).cannot("open directory", target)?;
@@ -122,19 +121,6 @@ fn open_place(target: &Path) -> Result<Place, Errno> {
     }
 }
 
-fn new_mount(
-    fstype: &str,
-    attr: Attr,
-    options: &[(&'static str, String)],
-) -> Result<Mount, Errno> {
-    let c = |text: &str| CString::new(text).map_err(|_| Errno::EINVAL);
-    let fs = common::mount::Fs::open(&c(fstype)?)?;
-    for (key, value) in options {
-        fs.set(&c(key)?, &c(value)?)?;
-    }
-    fs.mount(attr)
-}
-
 fn mknod(dev: BorrowedFd<'_>, device: Device) -> Result<(), Fail> {
     let Device { name, major, minor } = device;
     mknodat(dev, name, SFlag::S_IFCHR, NODE_MODE, makedev(major, minor))
@@ -170,9 +156,9 @@ fn bind(dev: BorrowedFd<'_>, device: Device) -> Result<(), Fail> {
     )
     .cannot("open", &source)?;
     let stat = fstat(&found).cannot("read", &source)?;
-    let is_char =
-        SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFCHR;
-    if !is_char || stat.st_rdev != makedev(device.major, device.minor) {
+    if kind(&stat) != SFlag::S_IFCHR
+        || stat.st_rdev != makedev(device.major, device.minor)
+    {
         let wanted =
             format!("not the character device {}:{}", device.major, device.minor);
         return Err(Fail::cannot("bind", source, wanted));

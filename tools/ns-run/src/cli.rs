@@ -319,22 +319,7 @@ mod tests {
 
     #[test]
     fn what_is_read_without_clap_is_what_clap_reads() {
-        let mut read = 0;
-        arbtest::arbtest(|u| {
-            let mut args = vec![OsString::from("ns-run")];
-            for _ in 0..u.int_in_range(0..=6)? {
-                args.push((*u.choose(&WORDS)?).into());
-            }
-            let quick = common::quick::read(&args, &PLAIN);
-            if let Some(quick) = quick.and_then(|(cli, words)| with_command(cli, words)) {
-                let clap: Cli =
-                    common::cli::parse(args).map_err(|e| panic!("{e:?}")).unwrap();
-                assert_eq!(format!("{quick:?}"), format!("{clap:?}"));
-                read += 1;
-            }
-            Ok(())
-        });
-        assert!(read > 0);
+        kit::quick::agrees_with_clap("ns-run", &PLAIN, with_command, &WORDS);
     }
 
     #[test]

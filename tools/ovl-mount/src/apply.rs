@@ -127,12 +127,9 @@ impl Made {
     /// Both on a tmpfs that is mounted nowhere and goes away with the overlay.
     fn make_tmpfs(&self, size: Option<Bytes>) -> Result<Writable, Fail> {
         let why = "mount a tmpfs for the changes";
-        let fs = Fs::open(c"tmpfs").failed_to(why)?;
-        if let Some(size) = size {
-            let size = std::ffi::CString::new(size.to_string()).unwrap_or_default();
-            fs.set(c"size", &size).failed_to(why)?;
-        }
-        let tmpfs = fs.mount(Attr::NONE).failed_to(why)?;
+        let size = size.map(|size| size.to_string());
+        let options = size.iter().map(|size| ("size", size.as_str()));
+        let tmpfs = Mount::new("tmpfs", options, Attr::NONE).failed_to(why)?;
         let layer = |name: &str| {
             let path = PathBuf::from(format!("(tmpfs)/{name}"));
             mkdirat(&tmpfs, name, Mode::S_IRWXU).cannot("make directory", &path)?;

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use common::{Context, Fail};
+use common::{Context, Fail, bounded};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
 use serde_json::Value;
@@ -46,13 +46,8 @@ pub(crate) fn listed(file: &Path, separator: u8) -> Result<Vec<PathBuf>, Fail> {
 }
 
 fn limited(from: impl Read, path: &Path) -> Result<Vec<u8>, Fail> {
-    let mut text = Vec::new();
-    let most = MOST_BYTES.saturating_add(1);
-    let read = from.take(most).read_to_end(&mut text).cannot("read", path)?;
-    if u64::try_from(read).is_ok_and(|n| n == most) {
-        return Err(Fail::cannot("read", path, "it is larger than 4 MiB"));
-    }
-    Ok(text)
+    let text = bounded::read(from, MOST_BYTES, 0).cannot("read", path)?;
+    text.ok_or_else(|| Fail::cannot("read", path, "it is larger than 4 MiB"))
 }
 
 /// The digests in an image.json, checked to be plain names: they become paths.

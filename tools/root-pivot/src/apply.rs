@@ -1,7 +1,6 @@
 //! Carries the plan out: mounts are made before the first of them is attached, and are
 //! taken away again while the root is still the old one.
 
-use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -72,16 +71,10 @@ fn make(step: &Step) -> Result<Option<Mount>, Fail> {
 }
 
 fn new_mount(fresh: &Fresh) -> Result<Mount, Fail> {
-    let c = |text: &str| CString::new(text).map_err(|_| Errno::EINVAL);
-    let make = || {
-        let fs = common::mount::Fs::open(&c(fresh.fstype)?)?;
-        fs.set(c"source", &c(fresh.source)?)?;
-        for (key, value) in &fresh.options {
-            fs.set(&c(key)?, &c(value)?)?;
-        }
-        fs.mount(fresh.attr)
-    };
-    make().cannot(&format!("mount {} on", fresh.fstype), fresh.at.absolute()).map_err(
+    let source = [("source", fresh.source)];
+    let options = fresh.options.iter().map(|(key, value)| (*key, value.as_str()));
+    let made = Mount::new(fresh.fstype, source.into_iter().chain(options), fresh.attr);
+    made.cannot(&format!("mount {} on", fresh.fstype), fresh.at.absolute()).map_err(
         |fail| {
             let hint =
                 (fail.errno == Some(Errno::EPERM)).then(|| not_allowed(fresh.fstype));

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use common::fail::Hint;
-use common::inroot::{Root, child_dir};
+use common::inroot::{Root, child_dir, kind};
 use common::mount::{Attr, Depth, Mount};
 use common::{Context, Fail, sys};
 use nix::errno::Errno;
@@ -161,7 +161,7 @@ impl Filler {
     fn bind_place(&self, bind: &Bind, mount: &Mount) -> Result<OwnedFd, Fail> {
         let at = &bind.at;
         let stat = fstat(mount).cannot("read", &bind.source)?;
-        let place = if is(stat.st_mode, SFlag::S_IFDIR) {
+        let place = if kind(&stat) == SFlag::S_IFDIR {
             self.make_dirs(at)
         } else {
             self.file(at)
@@ -204,7 +204,7 @@ impl Filler {
     fn mask(&mut self, place: BorrowedFd<'_>, at: &Inside) -> Result<(), Fail> {
         let stat = fstat(place).cannot("read", at.absolute())?;
         let cover =
-            if is(stat.st_mode, SFlag::S_IFDIR) { self.empty()? } else { self.null()? };
+            if kind(&stat) == SFlag::S_IFDIR { self.empty()? } else { self.null()? };
         self.attach(cover, place, at)
     }
 
@@ -216,13 +216,13 @@ impl Filler {
             Mount::clone_fd(first.as_fd(), Depth::One)
         } else {
             let limits = [
-                (c"source", c"tmpfs"),
-                (c"nr_blocks", c"1"),
-                (c"nr_inodes", c"2"),
-                (c"mode", c"755"),
+                ("source", "tmpfs"),
+                ("nr_blocks", "1"),
+                ("nr_inodes", "2"),
+                ("mode", "755"),
             ];
             let attr = Attr::RDONLY.and(Attr::NOSUID).and(Attr::NODEV).and(Attr::NOEXEC);
-            Mount::new(c"tmpfs", &limits, attr)
+            Mount::new("tmpfs", limits, attr)
         }
         .failed_to(why)?;
         if self.empty.is_none() {
@@ -255,7 +255,7 @@ fn open_null(path: &str) -> Result<OwnedFd, Fail> {
     let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let null = openat(AT_FDCWD, path, flags, Mode::empty()).cannot("open", path)?;
     let stat = fstat(&null).cannot("read", path)?;
-    if !is(stat.st_mode, SFlag::S_IFCHR) || stat.st_rdev != makedev(1, 3) {
+    if kind(&stat) != SFlag::S_IFCHR || stat.st_rdev != makedev(1, 3) {
         return Err(Fail::cannot("use", path, "not the character device 1:3"));
     }
     Ok(null)
@@ -264,10 +264,6 @@ fn open_null(path: &str) -> Result<OwnedFd, Fail> {
 /// Programs trust what they read in /proc (CVE-2019-16884).
 fn refuse_proc(place: BorrowedFd<'_>, at: &Inside) -> Result<(), Fail> {
     if is_proc(place) { Err(not_proc(at)) } else { Ok(()) }
-}
-
-fn is(mode: nix::libc::mode_t, kind: SFlag) -> bool {
-    mode & SFlag::S_IFMT.bits() == kind.bits()
 }
 
 fn is_proc(fd: BorrowedFd<'_>) -> bool {

@@ -39,11 +39,14 @@ fn unpack(image: &Image, dir: &Path) {
 }
 
 fn unpack_archive(archive: &Path, dir: &Path) {
-    let mut run = Run::tool("img-unpack");
-    if !nix::unistd::geteuid().is_root() {
-        run = run.args(["--squash-ids", "--skip-devices"]);
-    }
-    let _ = run.arg(archive).arg(dir.join("box")).timeout(300).run().ok();
+    let _ = unpacking(archive, dir).timeout(300).run().ok();
+}
+
+/// img-unpack to `box/`, as far as this user can keep owners and devices.
+fn unpacking(archive: &Path, dir: &Path) -> Run {
+    let root = nix::unistd::geteuid().is_root();
+    let flags: &[&str] = if root { &[] } else { &["--squash-ids", "--skip-devices"] };
+    Run::tool("img-unpack").args(flags).arg(archive).arg(dir.join("box"))
 }
 
 /// A chain as words; its first must be a tool.

@@ -1,6 +1,5 @@
 //! Builds image archives of every layout, for tests and for the demo.
 
-use std::io::Cursor;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -264,17 +263,4 @@ pub fn demo(guest: &[u8]) -> Image {
         .set("Entrypoint", json!(["/bin/guest"]))
         .set("Cmd", json!(["tour"]))
         .set("WorkingDir", json!("/srv"))
-}
-
-/// Reads an archive's members back: path and content, for assertions.
-pub fn members(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let mut tar = tar::Archive::new(Cursor::new(archive));
-    let entries = tar.entries().unwrap().map(|e| {
-        let mut entry = e.unwrap();
-        let path = entry.path().unwrap().display().to_string();
-        let mut content = Vec::new();
-        std::io::Read::read_to_end(&mut entry, &mut content).unwrap();
-        (path, content)
-    });
-    entries.collect()
 }

@@ -37,6 +37,10 @@ impl Made {
         }
         // The failure is told already; more cannot be done than to try.
         let _ = self.tmpfs.take_away();
+        self.remove_place();
+    }
+
+    fn remove_place(&self) {
         if let Some((above, name)) = &self.place {
             let _ = unlinkat(above, name.as_os_str(), UnlinkatFlags::RemoveDir);
         }
@@ -87,15 +91,9 @@ fn mount_tmpfs(target: &Path) -> Result<Made, Fail> {
         .hint_on(Errno::EPERM, "mounting takes CAP_SYS_ADMIN: ns-run -U -r --mount")?;
     let (place, made) = open_place(target).cannot("open directory", target)?;
     let made = Made { tmpfs, place: made };
-    match made.tmpfs.attach(place.as_fd()).cannot("mount tmpfs on", target) {
-        Ok(()) => Ok(made),
-        Err(fail) => {
-            if let Some((above, name)) = &made.place {
-                let _ = unlinkat(above, name.as_os_str(), UnlinkatFlags::RemoveDir);
-            }
-            Err(fail)
-        }
-    }
+    let attached = made.tmpfs.attach(place.as_fd()).cannot("mount tmpfs on", target);
+    attached.inspect_err(|_| made.remove_place())?;
+    Ok(made)
 }
 
 /// The directory, and where it was made, the one above it and its name.

@@ -1,11 +1,10 @@
-//! A layer's bytes on their way: one thread reads and inflates them, one hashes them,
-//! and the caller's writes files. Chunks are shared, and used again.
+//! A layer's bytes on their way: one thread reads and decompresses them, the caller's
+//! writes files, and the one with less to do hashes. Chunks are used again.
 
 use std::io::{self, BufRead, Read};
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::thread::{Builder, Scope, ScopedJoinHandle};
+use std::thread::Builder;
 
 use common::{Context, Fail};
 use sha2::Digest as _;
@@ -15,102 +14,96 @@ use crate::digest::Digest;
 use crate::tar::{Input, bad};
 
 const CHUNK: usize = 256 * 1024;
-/// On their way at a time: 4 MiB for each of the two readers.
+/// On their way at a time: 4 MiB.
 const QUEUE: usize = 16;
 
-type Chunk = Arc<Vec<u8>>;
-type Message = io::Result<Chunk>;
+type Message = io::Result<Vec<u8>>;
 
-/// Where used chunks go back to.
-#[derive(Clone)]
-struct Pool(Sender<Vec<u8>>);
-
-impl Pool {
-    /// The last one to give a chunk back is the one whose giving counts.
-    fn give_back(&self, chunk: Chunk) {
-        if let Some(chunk) = Arc::into_inner(chunk) {
-            // The reader may have come to its end.
-            let _ = self.0.send(chunk);
-        }
-    }
+/// Where a stream is hashed: with the half of the work that is the lighter one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hashing {
+    /// Where it is read, of what is only read.
+    Source,
+    /// Where it is used, of what is decompressed first.
+    Sink,
 }
 
 /// Lets `work` read a stream to where it wants, reads on to its end, and hashes it all.
 pub(crate) fn hashed<T>(
     source: Box<dyn Read + Send + '_>,
-    limit: u64,
+    (limit, hashing): (u64, Hashing),
     work: impl FnOnce(&mut Chunks) -> Result<T, Fail>,
 ) -> Result<(T, Digest, u64), Fail> {
-    let (pool, used) = channel();
-    let pool = Pool(pool);
-    let (to_writer, chunks) = sync_channel(QUEUE);
-    let (to_hasher, hashed) = sync_channel(QUEUE);
-    let mut chunks = Chunks { from: chunks, pool: pool.clone(), now: None, at: 0 };
+    let (give_back, used) = channel();
+    let (to, from) = sync_channel(QUEUE);
+    let at_sink = (hashing == Hashing::Sink).then(Hash::default);
+    let at_source = (hashing == Hashing::Source).then(Hash::default);
+    let mut chunks = Chunks { from, give_back, now: Vec::new(), at: 0, hash: at_sink };
     std::thread::scope(|scope| {
-        let feeder = Feeder { writer: to_writer, hasher: to_hasher, used, limit };
-        start(scope, move || feeder.all(source))?;
-        let hasher = start(scope, move || hash(&hashed, &pool))?;
+        let feeder = Feeder { to, used, limit, hash: at_source };
+        let feeder = Builder::new()
+            .spawn_scoped(scope, move || feeder.all(source))
+            .failed_to("start a thread")?;
         let done = work(&mut chunks);
-        // Dropped on failure, which ends both threads; read to the end otherwise: what
+        // Dropped on failure, which ends the thread; read to the end otherwise: what
         // follows the end of an archive is part of its digest.
         let done = done.and_then(|done| chunks.drain().map(|()| done));
+        let at_sink = chunks.hash.take();
         drop(chunks);
-        let (digest, size) =
-            hasher.join().map_err(|_| Fail::new("cannot hash: a thread died"))?;
-        Ok((done?, digest, size))
+        let at_source =
+            feeder.join().map_err(|_| Fail::new("cannot read: a thread died"))?;
+        let hash = at_source.or(at_sink).unwrap_or_default();
+        Ok((done?, Digest::finish(hash.hasher), hash.size))
     })
 }
 
-fn start<'s, T: Send + 's>(
-    scope: &'s Scope<'s, '_>,
-    body: impl FnOnce() -> T + Send + 's,
-) -> Result<ScopedJoinHandle<'s, T>, Fail> {
-    Builder::new().spawn_scoped(scope, body).failed_to("start a thread")
+/// A digest on its way.
+#[derive(Default)]
+struct Hash {
+    hasher: sha2::Sha256,
+    size: u64,
 }
 
-fn hash(chunks: &Receiver<Chunk>, pool: &Pool) -> (Digest, u64) {
-    let mut hasher = sha2::Sha256::new();
-    let mut size = 0_u64;
-    while let Ok(chunk) = chunks.recv() {
-        hasher.update(chunk.as_slice());
-        size = size.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        pool.give_back(chunk);
+impl Hash {
+    fn update(&mut self, chunk: &[u8]) {
+        self.hasher.update(chunk);
+        let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        self.size = self.size.saturating_add(size);
     }
-    (Digest::finish(hasher), size)
 }
 
 /// The sending side.
 struct Feeder {
-    writer: SyncSender<Message>,
-    hasher: SyncSender<Chunk>,
+    to: SyncSender<Message>,
     used: Receiver<Vec<u8>>,
     limit: u64,
+    hash: Option<Hash>,
 }
 
 impl Feeder {
     /// Sends all there is; stops where nobody listens any more.
-    fn all(self, mut source: Box<dyn Read + Send + '_>) {
+    fn all(mut self, mut source: Box<dyn Read + Send + '_>) -> Option<Hash> {
         let mut left = self.limit;
         loop {
             let mut chunk = self.used.try_recv().unwrap_or_default();
             if let Err(error) = fill(source.as_mut(), &mut chunk) {
-                let _ = self.writer.send(Err(error));
-                return;
+                let _ = self.to.send(Err(error));
+                return self.hash;
             }
             if chunk.is_empty() {
-                return;
+                return self.hash;
             }
             let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
             let Some(rest) = left.checked_sub(size) else {
-                let _ = self.writer.send(Err(bad("it unpacks to more than --max-size")));
-                return;
+                let _ = self.to.send(Err(bad("it unpacks to more than --max-size")));
+                return self.hash;
             };
             left = rest;
-            let chunk = Arc::new(chunk);
-            if self.hasher.send(Arc::clone(&chunk)).is_err()
-                || self.writer.send(Ok(chunk)).is_err()
-            {
-                return;
+            if let Some(hash) = &mut self.hash {
+                hash.update(&chunk);
+            }
+            if self.to.send(Ok(chunk)).is_err() {
+                return self.hash;
             }
         }
     }
@@ -135,9 +128,10 @@ fn fill(source: &mut dyn Read, chunk: &mut Vec<u8>) -> io::Result<()> {
 /// The receiving side, read in place.
 pub(crate) struct Chunks {
     from: Receiver<Message>,
-    pool: Pool,
-    now: Option<Chunk>,
+    give_back: Sender<Vec<u8>>,
+    now: Vec<u8>,
     at: usize,
+    hash: Option<Hash>,
 }
 
 impl Chunks {
@@ -154,17 +148,17 @@ impl Chunks {
 
 impl BufRead for Chunks {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        let is_used = |chunk: &Chunk| self.at >= chunk.len();
-        if self.now.as_ref().is_none_or(is_used) {
-            if let Some(chunk) = self.now.take() {
-                self.pool.give_back(chunk);
-            }
+        if self.at >= self.now.len() {
+            // The reader may have come to its end.
+            let _ = self.give_back.send(std::mem::take(&mut self.now));
             self.at = 0;
-            // The sender is gone: the end.
-            self.now = self.from.recv().ok().transpose()?;
+            // No sender, no more: the end.
+            self.now = self.from.recv().unwrap_or_else(|_| Ok(Vec::new()))?;
+            if let Some(hash) = &mut self.hash {
+                hash.update(&self.now);
+            }
         }
-        let rest = self.now.as_ref().and_then(|chunk| chunk.get(self.at..));
-        Ok(rest.unwrap_or_default())
+        Ok(self.now.get(self.at..).unwrap_or_default())
     }
 
     fn consume(&mut self, n: usize) {
@@ -253,7 +247,7 @@ mod tests {
         let data = vec![7; 3 * CHUNK + 5];
         let source = Box::new(&data[..]);
 
-        let (byte, digest, size) = hashed(source, u64::MAX, |chunks| {
+        let (byte, digest, size) = hashed(source, (u64::MAX, Hashing::Sink), |chunks| {
             Ok(chunks.fill_buf().unwrap().first().copied())
         })
         .unwrap();
@@ -266,7 +260,7 @@ mod tests {
     fn a_stream_above_the_limit_is_an_error_and_ends() {
         let endless = Box::new(io::repeat(0));
 
-        let fail = hashed(endless, 1 << 20, |_| Ok(())).unwrap_err();
+        let fail = hashed(endless, (1 << 20, Hashing::Source), |_| Ok(())).unwrap_err();
 
         assert_eq!(
             fail.text,
@@ -278,7 +272,9 @@ mod tests {
     fn work_that_fails_ends_the_stream() {
         let endless = Box::new(io::repeat(0));
 
-        let fail = hashed::<()>(endless, u64::MAX, |_| Err(Fail::new("no"))).unwrap_err();
+        let fail =
+            hashed::<()>(endless, (u64::MAX, Hashing::Sink), |_| Err(Fail::new("no")))
+                .unwrap_err();
 
         assert_eq!(fail.text, "no");
     }

@@ -19,7 +19,7 @@ use crate::manifest::{Image, Layer};
 use crate::plan::{Plan, Step};
 use crate::policy::Policy;
 use crate::store::Store;
-use crate::stream;
+use crate::stream::{self, Hashing};
 use crate::tree::Tree;
 
 /// What may still be unpacked.
@@ -154,9 +154,12 @@ fn one(
     let (source, blob_digest) = stream::blob(blob, layer.blob.is_some());
     let source = BufReader::with_capacity(1 << 17, source);
     let decoded = Box::new(Decoded { inner: decode::decoder(coding, source), coding });
-    let limit = budget.bytes;
+    let hashing =
+        if coding == decode::Coding::Plain { Hashing::Source } else { Hashing::Sink };
     let ((), digest, size) =
-        stream::hashed(decoded, limit, |chunks| work.all(&id, chunks, budget.entries))?;
+        stream::hashed(decoded, (budget.bytes, hashing), |chunks| {
+            work.all(&id, chunks, budget.entries)
+        })?;
     if let Some((wanted, _)) = layer.blob
         && blob_digest.finish() != Some(wanted)
     {

@@ -97,7 +97,8 @@ fn all_layouts_of_one_image_unpack_to_the_same() {
 
 #[test]
 fn image_json_tells_what_the_layers_are() {
-    let archive = Image::default().layer(base()).docker_save("x:1");
+    let image = Image::default().layer(base()).set("Cmd", serde_json::json!(["sh"]));
+    let archive = image.docker_save("x:1");
 
     let out = unpack(&archive, &["--print", "none", "image.tar", "box"]).run().code(0);
 
@@ -105,7 +106,7 @@ fn image_json_tells_what_the_layers_are() {
     expect![[r#"
         {
           "format-version": 1,
-          "config-digest": "sha256:487c8d02837adf2440aa17e120fe10405d4dd3847a30f47ebccdb8d35990750b",
+          "config-digest": "sha256:6339c0e6dceffabfae9e03cdc32d7739d1f9fb85dd43016beb72d1f4da0a51b1",
           "names": [
             "x:1"
           ],
@@ -119,7 +120,21 @@ fn image_json_tells_what_the_layers_are() {
               "skipped-devices": 0,
               "skipped-xattrs": 0
             }
-          ]
+          ],
+          "config": {
+            "env": [],
+            "entrypoint": [],
+            "cmd": [
+              "sh"
+            ],
+            "working-dir": "",
+            "user": "",
+            "labels": {},
+            "exposed-ports": [],
+            "volumes": [],
+            "stop-signal": "",
+            "healthcheck": null
+          }
         }
     "#]]
     .assert_eq(&fs::read_to_string(out.tmp().join("box/image.json")).unwrap());

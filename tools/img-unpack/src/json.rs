@@ -113,6 +113,16 @@ impl<'d> Object<'d> {
         value.as_object().map(|map| Self { map, of: self.of })
     }
 
+    /// Its keys, in their order.
+    pub fn keys(&self) -> impl Iterator<Item = &'d str> {
+        self.map.keys().map(String::as_str)
+    }
+
+    /// Its keys and values, in their order.
+    pub fn entries(&self) -> impl Iterator<Item = (&'d str, &'d Value)> {
+        self.map.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
     /// A failure about one key.
     pub fn wrong(&self, key: &str) -> Fail {
         self.of.fail(format!("{} is not what it should be", quote(key)))

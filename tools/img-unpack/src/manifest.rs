@@ -3,6 +3,7 @@
 use common::Fail;
 use common::fail::quote;
 
+use crate::config::Config;
 use crate::digest::Digest;
 use crate::json::Document;
 use crate::members::{Members, Name, named};
@@ -21,6 +22,8 @@ pub struct Image {
     pub config: Vec<u8>,
     /// The config's digest.
     pub config_digest: Digest,
+    /// What its config says about the process.
+    pub process: Config,
     /// Bottom first, as often as the image has them.
     pub layers: Vec<Layer>,
 }
@@ -106,6 +109,7 @@ fn docker(members: &dyn Members, choice: &Choice) -> Result<Image, Fail> {
         return Err(config.fail("its digest is another"));
     }
     let (platform, diff_ids) = read_config(&config)?;
+    let process = Config::read(&config)?;
     check_platform(members, &platform, choice)?;
     let layers = pair(&config, &diff_ids, entry.layers.clone())?;
     let layers = layers
@@ -119,7 +123,7 @@ fn docker(members: &dyn Members, choice: &Choice) -> Result<Image, Fail> {
         })
         .collect::<Result<_, _>>()?;
     let names = entry.names.clone();
-    Ok(Image { names, platform, config: config.bytes, config_digest, layers })
+    Ok(Image { names, platform, config: config.bytes, config_digest, process, layers })
 }
 
 impl Entry {

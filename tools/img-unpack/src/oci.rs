@@ -3,6 +3,7 @@
 use common::Fail;
 use common::fail::quote;
 
+use crate::config::Config;
 use crate::digest::Digest;
 use crate::json::{Document, Object};
 use crate::manifest::{Choice, Image, Layer, check_platform, only, pair, read_config};
@@ -230,13 +231,14 @@ fn read(members: &dyn Members, descriptor: &Descriptor) -> Result<Image, Fail> {
     let config_digest = config.digest;
     let config = config.document(members)?;
     let (platform, diff_ids) = read_config(&config)?;
+    let process = Config::read(&config)?;
     let layers = pair(&config, &diff_ids, blobs)?;
     let layers = layers
         .into_iter()
         .map(|(diff_id, blob)| layer(members, diff_id, &blob))
         .collect::<Result<_, _>>()?;
     let names = descriptor.names.clone();
-    Ok(Image { names, platform, config: config.bytes, config_digest, layers })
+    Ok(Image { names, platform, config: config.bytes, config_digest, process, layers })
 }
 
 fn layer(

@@ -15,11 +15,12 @@ use crate::decode;
 use crate::digest::Digest;
 use crate::files::{Attributes, Skipped};
 use crate::lower::Lowers;
-use crate::manifest::{Image, Layer};
+use crate::manifest::Layer;
 use crate::plan::{Plan, Step};
 use crate::policy::Policy;
 use crate::store::Store;
 use crate::stream::{self, Hashing};
+use crate::summary::summary;
 use crate::tree::Tree;
 
 /// What may still be unpacked.
@@ -192,27 +193,6 @@ fn record(layer: &Layer, work: &Work<'_>, size: u64, chain: Option<Digest>) -> V
         "skipped-devices": skipped.devices,
         "skipped-xattrs": skipped.xattrs,
         "chain-id-below": work.tree.looked_below.then_some(below),
-    })
-}
-
-/// image.json, which other tools read.
-fn summary(image: &Image, records: &[Value]) -> Value {
-    let layers = image.layers.iter().zip(records).map(|(layer, record)| {
-        json!({
-            "diff-id": layer.diff_id.to_string(),
-            "directory": format!("layers/{}", layer.diff_id.hex()),
-            "size": record.get("size"),
-            "entries": record.get("entries"),
-            "skipped-devices": record.get("skipped-devices"),
-            "skipped-xattrs": record.get("skipped-xattrs"),
-        })
-    });
-    json!({
-        "format-version": 1,
-        "config-digest": image.config_digest.to_string(),
-        "names": image.names,
-        "platform": image.platform.to_string(),
-        "layers": layers.collect::<Vec<_>>(),
     })
 }
 

@@ -100,8 +100,15 @@ fn header(kind: EntryType, mode: u32, size: usize) -> Header {
 /// An image: layers, bottom first, and the `config` object of its configuration.
 #[derive(Default)]
 pub struct Image {
-    layers: Vec<Vec<u8>>,
+    layers: Vec<Blob>,
     config: Map<String, Value>,
+}
+
+/// A layer as it is stored.
+struct Blob {
+    diff_id: String,
+    data: Vec<u8>,
+    media_type: String,
 }
 
 impl Image {
@@ -113,8 +120,16 @@ impl Image {
 
     /// Adds a layer on top, as bytes.
     #[must_use]
-    pub fn layer_tar(mut self, tar: Vec<u8>) -> Self {
-        self.layers.push(tar);
+    pub fn layer_tar(self, tar: Vec<u8>) -> Self {
+        let diff_id = hex(&tar);
+        self.blob(&diff_id, tar, "application/vnd.oci.image.layer.v1.tar")
+    }
+
+    /// Adds a layer on top, as it is stored: compressed, or with a lie about it.
+    #[must_use]
+    pub fn blob(mut self, diff_id: &str, data: Vec<u8>, media_type: &str) -> Self {
+        let (diff_id, media_type) = (diff_id.to_owned(), media_type.to_owned());
+        self.layers.push(Blob { diff_id, data, media_type });
         self
     }
 
@@ -129,7 +144,7 @@ impl Image {
     /// The configuration as it is stored.
     pub fn config_json(&self) -> Vec<u8> {
         let diff_ids: Vec<_> =
-            self.layers.iter().map(|l| format!("sha256:{}", hex(l))).collect();
+            self.layers.iter().map(|l| format!("sha256:{}", l.diff_id)).collect();
         json!({
             "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
             "os": "linux",
@@ -148,13 +163,13 @@ impl Image {
         let mut paths = Vec::new();
         for (i, layer) in self.layers.iter().enumerate() {
             // Docker's ids here are of the layer's history, not of its content.
-            let id = hex(format!("{i} {}", hex(layer)).as_bytes());
+            let id = hex(format!("{i} {}", layer.diff_id).as_bytes());
             paths.push(format!("{id}/layer.tar"));
             archive = archive
                 .dir(&id, 0o755)
                 .file(&format!("{id}/VERSION"), 0o644, "1.0")
                 .file(&format!("{id}/json"), 0o644, json!({ "id": id }).to_string())
-                .file(&format!("{id}/layer.tar"), 0o644, layer);
+                .file(&format!("{id}/layer.tar"), 0o644, &layer.data);
         }
         let manifest =
             json!([{ "Config": config_name, "RepoTags": [name], "Layers": paths }]);
@@ -178,23 +193,23 @@ impl Image {
         let path = |blob: &[u8]| format!("blobs/sha256/{}", hex(blob));
         let describe = |blob: &[u8], kind: &str| {
             json!({
-                "mediaType": format!("application/vnd.oci.image.{kind}"),
+                "mediaType": kind,
                 "digest": format!("sha256:{}", hex(blob)),
                 "size": blob.len(),
             })
         };
         let config = self.config_json();
         let layers: Vec<_> =
-            self.layers.iter().map(|l| describe(l, "layer.v1.tar")).collect();
+            self.layers.iter().map(|l| describe(&l.data, &l.media_type)).collect();
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": describe(&config, "config.v1+json"),
+            "config": describe(&config, "application/vnd.oci.image.config.v1+json"),
             "layers": layers,
         })
         .to_string()
         .into_bytes();
-        let mut top = describe(&manifest, "manifest.v1+json");
+        let mut top = describe(&manifest, "application/vnd.oci.image.manifest.v1+json");
         top["annotations"] = json!({ "org.opencontainers.image.ref.name": name });
         let index = json!({ "schemaVersion": 2, "manifests": [top] }).to_string();
         let mut archive = Layer::default()
@@ -207,9 +222,9 @@ impl Image {
             .file(&path(&manifest), 0o644, &manifest)
             .file(&path(&config), 0o644, &config);
         for layer in &self.layers {
-            archive = archive.file(&path(layer), 0o644, layer);
+            archive = archive.file(&path(&layer.data), 0o644, &layer.data);
         }
-        (archive, path(&config), self.layers.iter().map(|l| path(l)).collect())
+        (archive, path(&config), self.layers.iter().map(|l| path(&l.data)).collect())
     }
 }
 

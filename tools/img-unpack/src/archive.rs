@@ -45,6 +45,15 @@ pub(crate) enum Member {
     Other,
 }
 
+/// What an archive that is copied may become.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes, `--max-size`.
+    pub(crate) size: u64,
+    /// Times its compressed size, `--max-ratio`.
+    pub(crate) ratio: u64,
+}
+
 /// A part of a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Blob {
@@ -55,33 +64,38 @@ pub(crate) struct Blob {
 
 impl Archive {
     /// Opens an image; what cannot be seeked in is copied to a file without a name.
-    pub(crate) fn open(image: &Path, scratch: &Path, limit: u64) -> Result<Self, Fail> {
+    pub(crate) fn open(
+        image: &Path,
+        scratch: &Path,
+        limits: Limits,
+    ) -> Result<Self, Fail> {
         if image == Path::new("-") {
             let stdin = io::stdin();
             let fd = stdin.as_fd().try_clone_to_owned().cannot("read", image)?;
-            return Self::open_file(File::from(fd), image, scratch, limit);
+            return Self::open_file(File::from(fd), image, scratch, limits);
         }
         let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let fd = open(image, flags, Mode::empty()).cannot("open", image)?;
         if kind(&fstat(&fd).cannot("read", image)?) == SFlag::S_IFDIR {
             return Ok(Self::Directory { dir: fd, path: image.to_owned() });
         }
-        Self::open_file(File::from(fd), image, scratch, limit)
+        Self::open_file(File::from(fd), image, scratch, limits)
     }
 
     fn open_file(
         mut file: File,
         image: &Path,
         scratch: &Path,
-        limit: u64,
+        limits: Limits,
     ) -> Result<Self, Fail> {
         let mut first = Vec::new();
         let start = file.stream_position().ok();
         let read = (&mut file).take(8).read_to_end(&mut first);
         read.cannot("read", image)?;
-        let coding = decode::sniff(&first).map_err(|coding| {
-            let fail = Fail::cannot("read", image, format!("compressed with {coding}"));
-            fail.hint(format!("{coding} -dc {} | img-unpack - DIR", quote(image)))
+        let coding = decode::sniff(&first).map_err(|unread| {
+            let reason = format!("compressed with {}", unread.name);
+            let hint = format!("{} {} | img-unpack - DIR", unread.program, quote(image));
+            Fail::cannot("read", image, reason).hint(hint)
         })?;
         let seekable = start.filter(|_| coding == Coding::Plain);
         let mut file = if let Some(start) = seekable {
@@ -89,7 +103,7 @@ impl Archive {
             file
         } else {
             let whole = BufReader::with_capacity(1 << 17, first.chain(file));
-            spool(whole, coding, image, (scratch, limit))?
+            spool(whole, coding, image, (scratch, limits))?
         };
         let start = file.stream_position().cannot("read", image)?;
         let index = index(&file, start).cannot("read", image)?;
@@ -201,7 +215,7 @@ fn spool(
     source: impl BufRead + Send,
     coding: Coding,
     image: &Path,
-    (scratch, limit): (&Path, u64),
+    (scratch, limits): (&Path, Limits),
 ) -> Result<File, Fail> {
     let here = nearest(scratch);
     let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
@@ -209,12 +223,10 @@ fn spool(
         .cannot("make a temporary file in", &here)
         .hint_on(Errno::EOPNOTSUPP, "give IMAGE as a file that is not compressed")?;
     let mut file = File::from(fd);
-    let mut decoded = decode::decoder(coding, source);
-    let most = limit.saturating_add(1);
-    let copied = io::copy(&mut decoded.as_mut().take(most), &mut file)
-        .map_err(|e| decode::explain(coding, e))
-        .cannot("read", image)?;
-    if copied > limit {
+    let mut decoded = decode::decoder(coding, source, limits.ratio);
+    let most = limits.size.saturating_add(1);
+    let copied = io::copy(&mut decoded.as_mut().take(most), &mut file);
+    if copied.cannot("read", image)? > limits.size {
         let reason = "it unpacks to more than --max-size";
         return Err(Fail::cannot("read", image, reason));
     }

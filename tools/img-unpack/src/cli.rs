@@ -51,6 +51,14 @@ pub struct Cli {
     #[arg(long, value_name = "COUNT", default_value_t = 10_000_000)]
     pub max_files: u64,
 
+    /// Refuse an image that has more layers
+    #[arg(long, value_name = "COUNT", default_value_t = 500)]
+    pub max_layers: usize,
+
+    /// Refuse what unpacks to more times its size
+    #[arg(long, value_name = "RATIO", default_value_t = 1100)]
+    pub max_ratio: u64,
+
     /// Print `layers` or `none` when all is done
     #[arg(long, value_name = "WHAT", value_enum, default_value = "layers")]
     #[arg(hide_possible_values = true)]

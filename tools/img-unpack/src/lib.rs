@@ -38,6 +38,7 @@ mod tar;
 mod tree;
 mod unpack;
 mod write;
+mod zstd;
 
 /// Runs the tool: `args` is argv with the program's name.
 pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
@@ -46,7 +47,8 @@ pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
     // Before a whole image is read from a pipe.
     policy::Policy::new(&cli, &host)?;
     let chain = Chain::inherit()?;
-    let archive = archive::Archive::open(&cli.image, &cli.dir, cli.max_size.0)?;
+    let limits = archive::Limits { size: cli.max_size.0, ratio: cli.max_ratio };
+    let archive = archive::Archive::open(&cli.image, &cli.dir, limits)?;
     let plan = plan::Plan::new(&cli, &host, &archive)?;
     if cli.link.explain {
         return Err(explain::explain(&plan.steps, &cli.link.command));

@@ -13,9 +13,6 @@ use crate::members::Members;
 use crate::platform::Platform;
 use crate::policy::{Host, Policy};
 
-/// What overlayfs takes: 500 layers, Documentation/filesystems/overlayfs.rst.
-const MAX_LAYERS: usize = 500;
-
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -57,9 +54,8 @@ impl Plan {
         let mut image = find(members, &choice)?;
         image.layers = topmost(image.layers);
         let count = image.layers.len();
-        if count > MAX_LAYERS {
-            let reason =
-                format!("it has {count} layers, and overlayfs takes {MAX_LAYERS}");
+        if count > cli.max_layers {
+            let reason = format!("it has {count} layers, more than --max-layers");
             return Err(Fail::new(format!(
                 "cannot unpack {}: {reason}",
                 members.shown()

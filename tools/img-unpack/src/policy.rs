@@ -66,6 +66,8 @@ pub struct Policy {
     pub max_size: u64,
     /// Entries that may be unpacked.
     pub max_files: u64,
+    /// How many times its size a compressed stream may become.
+    pub max_ratio: u64,
 }
 
 /// What becomes of a device node.
@@ -101,6 +103,7 @@ impl Policy {
             lenient: cli.squash_ids,
             max_size: cli.max_size.0,
             max_files: cli.max_files,
+            max_ratio: cli.max_ratio,
         })
     }
 

@@ -148,13 +148,13 @@ fn one(
     let mut head = [0; 8];
     let n = blob.file.read_at(&mut head, blob.offset).cannot("read layer", &id)?;
     let n = n.min(usize::try_from(blob.size).unwrap_or(8));
-    let coding = decode::sniff(head.get(..n).unwrap_or_default()).map_err(|coding| {
-        Fail::cannot("read layer", &id, format!("compressed with {coding}"))
-            .hint("only gzip and zstd are supported")
+    let coding = decode::sniff(head.get(..n).unwrap_or_default()).map_err(|unread| {
+        Fail::cannot("read layer", &id, format!("compressed with {}", unread.name))
+            .hint("gzip, zstd, bzip2 and xz are read")
     })?;
     let (source, blob_digest) = stream::blob(blob, layer.blob.is_some());
     let source = BufReader::with_capacity(1 << 17, source);
-    let decoded = Box::new(Decoded { inner: decode::decoder(coding, source), coding });
+    let decoded = decode::decoder(coding, source, policy.max_ratio);
     let hashing =
         if coding == decode::Coding::Plain { Hashing::Source } else { Hashing::Sink };
     let ((), digest, size) =
@@ -194,16 +194,4 @@ fn record(layer: &Layer, work: &Work<'_>, size: u64, chain: Option<Digest>) -> V
         "skipped-xattrs": skipped.xattrs,
         "chain-id-below": work.tree.looked_below.then_some(below),
     })
-}
-
-/// A decoder whose errors are in our words.
-struct Decoded<'a> {
-    inner: Box<dyn std::io::Read + Send + 'a>,
-    coding: decode::Coding,
-}
-
-impl std::io::Read for Decoded<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        self.inner.read(buf).map_err(|e| decode::explain(self.coding, e))
-    }
 }

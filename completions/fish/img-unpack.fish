@@ -2,8 +2,13 @@ complete -c img-unpack -l ref -d 'Choose an image of several by its name' -r
 complete -c img-unpack -l platform -d 'Choose the image for another machine than this' -r
 complete -c img-unpack -l max-size -d 'Refuse an image that unpacks to more bytes' -r
 complete -c img-unpack -l max-files -d 'Refuse an image that has more files' -r
-complete -c img-unpack -l print -d 'Print `layers` or `none` when all is done' -r -f -a "layers\t'The layers\' directories, bottom first'
+complete -c img-unpack -l max-layers -d 'Refuse an image that has more layers' -r
+complete -c img-unpack -l max-ratio -d 'Refuse what unpacks to more times its size' -r
+complete -c img-unpack -l print -d 'Print `layers`, `json`, `sh` or `none` when all is done' -r -f -a "layers\t'The layers\' directories, bottom first'
+json\t'image.json'
+sh\t'Assignments for sh(1)'
 none\t'Nothing'"
+complete -c img-unpack -l list -d 'Print which images there are and do nothing'
 complete -c img-unpack -l squash-ids -d 'Make all files the caller\'s own'
 complete -c img-unpack -l skip-devices -d 'Leave device nodes out'
 complete -c img-unpack -s 0 -l null -d 'End what is printed with NUL instead of a newline'

@@ -189,27 +189,52 @@ impl Image {
         self.layout(name).0.tar()
     }
 
-    fn layout(&self, name: &str) -> (Layer, String, Vec<String>) {
-        let path = |blob: &[u8]| format!("blobs/sha256/{}", hex(blob));
-        let describe = |blob: &[u8], kind: &str| {
-            json!({
-                "mediaType": kind,
-                "digest": format!("sha256:{}", hex(blob)),
-                "size": blob.len(),
-            })
-        };
-        let config = self.config_json();
+    /// An OCI layout with the image under several names, each for another machine.
+    pub fn bundle(&self, entries: &[(&str, &str, &str)]) -> Vec<u8> {
+        let mut archive = Layer::default();
+        let mut tops = Vec::new();
+        for (name, arch, variant) in entries {
+            let mut config: Value = serde_json::from_slice(&self.config_json()).unwrap();
+            config["architecture"] = json!(arch);
+            config["variant"] = json!(variant);
+            config["author"] = json!(name);
+            let config = config.to_string().into_bytes();
+            let manifest = self.manifest(&config);
+            let mut top = describe(&manifest, MANIFEST);
+            top["annotations"] = json!({ "org.opencontainers.image.ref.name": name });
+            top["platform"] =
+                json!({ "os": "linux", "architecture": arch, "variant": variant });
+            tops.push(top);
+            archive = archive.file(&path(&manifest), 0o644, &manifest).file(
+                &path(&config),
+                0o644,
+                &config,
+            );
+        }
+        for layer in &self.layers {
+            archive = archive.file(&path(&layer.data), 0o644, &layer.data);
+        }
+        let index = json!({ "schemaVersion": 2, "manifests": tops }).to_string();
+        archive.file("index.json", 0o644, index).tar()
+    }
+
+    fn manifest(&self, config: &[u8]) -> Vec<u8> {
         let layers: Vec<_> =
             self.layers.iter().map(|l| describe(&l.data, &l.media_type)).collect();
-        let manifest = json!({
+        json!({
             "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": describe(&config, "application/vnd.oci.image.config.v1+json"),
+            "mediaType": MANIFEST,
+            "config": describe(config, "application/vnd.oci.image.config.v1+json"),
             "layers": layers,
         })
         .to_string()
-        .into_bytes();
-        let mut top = describe(&manifest, "application/vnd.oci.image.manifest.v1+json");
+        .into_bytes()
+    }
+
+    fn layout(&self, name: &str) -> (Layer, String, Vec<String>) {
+        let config = self.config_json();
+        let manifest = self.manifest(&config);
+        let mut top = describe(&manifest, MANIFEST);
         top["annotations"] = json!({ "org.opencontainers.image.ref.name": name });
         let index = json!({ "schemaVersion": 2, "manifests": [top] }).to_string();
         let mut archive = Layer::default()
@@ -226,6 +251,22 @@ impl Image {
         }
         (archive, path(&config), self.layers.iter().map(|l| path(&l.data)).collect())
     }
+}
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// Where an OCI layout has a blob.
+pub fn path(blob: &[u8]) -> String {
+    format!("blobs/sha256/{}", hex(blob))
+}
+
+/// A descriptor of a blob.
+pub fn describe(blob: &[u8], media_type: &str) -> Value {
+    json!({
+        "mediaType": media_type,
+        "digest": format!("sha256:{}", hex(blob)),
+        "size": blob.len(),
+    })
 }
 
 /// The SHA-256 digest in hexadecimal.

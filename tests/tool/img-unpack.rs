@@ -16,6 +16,8 @@ mod hostile;
 mod layers;
 #[path = "img-unpack/look.rs"]
 mod look;
+#[path = "img-unpack/print.rs"]
+mod print;
 #[path = "img-unpack/store.rs"]
 mod store;
 

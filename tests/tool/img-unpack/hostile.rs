@@ -244,11 +244,11 @@ fn real_archives_are_unpacked_or_refused_for_a_reason() {
             ggcr-whiteout_image.tar
         8 layers
             dockle-symbolic.tar
-        img-unpack: cannot choose an image in '$IMAGE': there are '1', '2', '3', '4'; use --ref or --platform
+        img-unpack: cannot choose an image in '$IMAGE': there are '1', '2'; use --ref or --platform
             ggcr-layout-test_index
         img-unpack: cannot choose an image in '$IMAGE': there are 'bazel/v1/tarball:test_image_1', 'bazel/v1/tarball:test_image_3'; use --ref or --platform
             ggcr-test_link.tar
-        img-unpack: cannot choose an image in '$IMAGE': there are 'latest' (linux/amd64), 'latest' (linux/386), '3.18.3' (linux/amd64), '3.18.3' (linux/386), '3', '3.18', '3.17.5', '3.16.7' (linux/amd64), '3.16.7' (linux/386), '1.0.0'; use --ref or --platform
+        img-unpack: cannot choose an image in '$IMAGE': there are 'latest' (linux/amd64), '3.17.5', '3.16.7' (linux/amd64), '1.0.0'; use --ref or --platform
             cimage-oci-delete_multiple
         img-unpack: cannot find an image in '$IMAGE': it is a root file system; use 'docker save', not 'docker export'
             claircore-rhcos-layer-with-embedded-cs.tar

@@ -14,6 +14,10 @@ use crate::refname::Wanted;
 pub enum Print {
     /// The layers' directories, bottom first.
     Layers,
+    /// image.json.
+    Json,
+    /// Assignments for sh(1).
+    Sh,
     /// Nothing.
     None,
 }
@@ -34,6 +38,10 @@ pub struct Cli {
     /// Choose the image for another machine than this
     #[arg(long, value_name = "PLATFORM", value_parser = crate::platform::parse)]
     pub platform: Option<Platform>,
+
+    /// Print which images there are and do nothing
+    #[arg(long, conflicts_with_all = ["dir", "explain"])]
+    pub list: bool,
 
     /// Make all files the caller's own
     #[arg(long)]
@@ -59,7 +67,7 @@ pub struct Cli {
     #[arg(long, value_name = "RATIO", default_value_t = 1100)]
     pub max_ratio: u64,
 
-    /// Print `layers` or `none` when all is done
+    /// Print `layers`, `json`, `sh` or `none` when all is done
     #[arg(long, value_name = "WHAT", value_enum, default_value = "layers")]
     #[arg(hide_possible_values = true)]
     pub print: Print,
@@ -73,8 +81,8 @@ pub struct Cli {
     pub image: PathBuf,
 
     /// The directory to unpack to
-    #[arg(value_name = "DIR")]
-    pub dir: PathBuf,
+    #[arg(value_name = "DIR", required_unless_present = "list")]
+    pub dir: Option<PathBuf>,
 
     /// The program to become
     #[command(flatten)]

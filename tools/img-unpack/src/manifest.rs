@@ -50,17 +50,43 @@ pub struct Choice {
     pub strict: bool,
 }
 
-/// Finds the image in an archive.
+/// The layout of an archive.
 ///
-/// An archive of both kinds (docker save since 25) is read as an OCI layout: there,
-/// everything has a digest. The two are never mixed.
+/// One of both kinds (docker save since 25) is read as an OCI layout: there, everything
+/// has a digest. The two are never mixed.
+enum Layout {
+    Oci,
+    Docker,
+}
+
+/// Finds the image in an archive.
 pub fn find(members: &dyn Members, choice: &Choice) -> Result<Image, Fail> {
+    match layout(members)? {
+        Layout::Oci => oci::find(members, choice),
+        Layout::Docker => docker(members, choice),
+    }
+}
+
+/// All images in an archive, each with its place.
+pub fn all(members: &dyn Members) -> Result<Vec<(usize, Image)>, Fail> {
+    match layout(members)? {
+        Layout::Oci => oci::all(members),
+        Layout::Docker => {
+            let document = Document::read(members, &Name::from("manifest.json"))?;
+            let entries = entries(&document)?;
+            let numbered = entries.iter().enumerate();
+            numbered.map(|(place, entry)| Ok((place, image(members, entry)?))).collect()
+        }
+    }
+}
+
+fn layout(members: &dyn Members) -> Result<Layout, Fail> {
     let has = |name: &str| members.size(&Name::from(name)).is_some();
     if has("index.json") && !(has("manifest.json") && oci::is_empty(members)?) {
-        return oci::find(members, choice);
+        return Ok(Layout::Oci);
     }
     if has("manifest.json") {
-        return docker(members, choice);
+        return Ok(Layout::Docker);
     }
     let cannot = |reason: &str| {
         Err(Fail::new(format!("cannot find an image in {}: {reason}", members.shown())))
@@ -90,17 +116,24 @@ struct Entry {
 fn docker(members: &dyn Members, choice: &Choice) -> Result<Image, Fail> {
     let document = Document::read(members, &Name::from("manifest.json"))?;
     let entries = entries(&document)?;
-    let chosen: Vec<&Entry> = match &choice.wanted {
-        None => entries.iter().collect(),
-        Some(wanted) => entries
-            .iter()
-            .filter(|e| {
-                e.names.iter().any(|n| wanted.is(n)) || wanted.is_config(&e.config)
-            })
-            .collect(),
+    let is = |place: usize, entry: &Entry| {
+        choice.wanted.as_ref().is_none_or(|wanted| {
+            wanted.place() == Some(place)
+                || entry.names.iter().any(|n| wanted.is(n))
+                || wanted.is_config(&entry.config)
+        })
     };
-    let all = entries.iter().map(Entry::shown);
-    let entry = only(members, chosen, all, choice)?;
+    let all: Vec<_> = entries.iter().map(|entry| (entry, entry.shown())).collect();
+    let chosen = all.iter().enumerate().filter(|(place, (entry, _))| is(*place, entry));
+    let chosen = chosen.map(|(_, one)| one.clone()).collect();
+    let entry = only(members, chosen, all.into_iter().map(|(_, shown)| shown), choice)?;
+    let image = image(members, entry)?;
+    check_platform(members, &image.platform, choice)?;
+    Ok(image)
+}
+
+/// Reads the documents of the one that was chosen.
+fn image(members: &dyn Members, entry: &Entry) -> Result<Image, Fail> {
     let config = Document::read(members, &entry.config)?;
     let config_digest = Digest::of(&config.bytes);
     if let Some(name) = entry.config.as_bytes().strip_prefix(b"blobs/sha256/")
@@ -110,7 +143,6 @@ fn docker(members: &dyn Members, choice: &Choice) -> Result<Image, Fail> {
     }
     let (platform, diff_ids) = read_config(&config)?;
     let process = Config::read(&config)?;
-    check_platform(members, &platform, choice)?;
     let layers = pair(&config, &diff_ids, entry.layers.clone())?;
     let layers = layers
         .into_iter()
@@ -155,32 +187,46 @@ fn entries(document: &Document) -> Result<Vec<Entry>, Fail> {
     Ok(all)
 }
 
-/// The one that is left, or the choices.
+/// The one that is left, or the choices; each comes with how it is told.
 pub(crate) fn only<T>(
     members: &dyn Members,
-    chosen: Vec<T>,
+    chosen: Vec<(T, String)>,
     all: impl Iterator<Item = String>,
     choice: &Choice,
 ) -> Result<T, Fail> {
-    let mut chosen = chosen.into_iter();
-    if let (Some(one), None) = (chosen.next(), chosen.next()) {
-        return Ok(one);
-    }
-    let mut listed: Vec<_> = all.collect();
-    listed.dedup();
+    let list = |names: &mut dyn Iterator<Item = String>| {
+        let mut names: Vec<_> = names.collect();
+        names.dedup();
+        names.join(", ")
+    };
     let from = members.shown();
-    if listed.is_empty() {
-        return Err(Fail::new(format!("cannot find an image in {from}: there is none")));
+    let wanted = match (&choice.wanted, choice.strict) {
+        (Some(wanted), false) => quote(&wanted.text),
+        (Some(wanted), true) => {
+            format!("{} for {}", quote(&wanted.text), choice.platform)
+        }
+        (None, true) => format!("an image for {}", choice.platform),
+        (None, false) => "an image".to_owned(),
+    };
+    let known = list(&mut { all });
+    match chosen.len() {
+        1 => {}
+        _ if known.is_empty() => {
+            let text = format!("cannot find an image in {from}: there is none");
+            return Err(Fail::new(text));
+        }
+        0 => {
+            let text = format!("cannot find {wanted} in {from}: there are {known}");
+            return Err(Fail::new(text));
+        }
+        _ => {
+            let them = list(&mut chosen.iter().map(|(_, shown)| shown.clone()));
+            let text = format!("cannot choose {wanted} in {from}: there are {them}");
+            return Err(Fail::new(text).hint("use --ref or --platform"));
+        }
     }
-    let known = format!("there are {}", listed.join(", "));
-    match &choice.wanted {
-        Some(wanted) => Err(Fail::new(format!(
-            "cannot find {} in {from}: {known}",
-            quote(&wanted.text)
-        ))),
-        None => Err(Fail::new(format!("cannot choose an image in {from}: {known}"))
-            .hint("use --ref or --platform")),
-    }
+    let one = chosen.into_iter().next().map(|(one, _)| one);
+    one.ok_or_else(|| Fail::new(format!("cannot find {wanted} in {from}")))
 }
 
 /// What of a config decides how it is unpacked.

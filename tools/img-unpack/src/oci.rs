@@ -1,5 +1,7 @@
 //! Which image of an archive is meant, and what it is made of: OCI layouts.
 
+use std::ops::Range;
+
 use common::Fail;
 use common::fail::quote;
 
@@ -42,6 +44,8 @@ struct Descriptor {
     size: u64,
     platform: Option<Platform>,
     names: Vec<String>,
+    /// Its place in index.json, or that of the index it is in.
+    place: usize,
     is_attestation: bool,
 }
 
@@ -73,7 +77,15 @@ impl Descriptor {
         }
         let media_type = word(object, "mediaType")?;
         let size = object.number("size")?;
-        Ok(Self { media_type, digest, size, platform, names, is_attestation })
+        Ok(Self { media_type, digest, size, platform, names, place: 0, is_attestation })
+    }
+
+    /// What is written deeper down counts for nobody: image-spec, annotations.md.
+    fn inherit(&mut self, above: Option<&Self>) {
+        if let Some(above) = above {
+            self.names.clone_from(&above.names);
+            self.place = above.place;
+        }
     }
 
     fn member(&self) -> Name {
@@ -121,26 +133,38 @@ pub(crate) fn is_empty(members: &dyn Members) -> Result<bool, Fail> {
     Ok(index.object()?.list("manifests")?.is_empty())
 }
 
-/// Finds the image in a layout.
-pub(crate) fn find(members: &dyn Members, choice: &Choice) -> Result<Image, Fail> {
+/// All manifests of a layout.
+fn manifests(members: &dyn Members) -> Result<Vec<Descriptor>, Fail> {
     let index = Document::read(members, &Name::from("index.json"))?;
     let object = index.object()?;
     if object.get("layers")?.is_some() || object.get("config")?.is_some() {
         return Err(index.fail("it is both a manifest and an index"));
     }
-    let mut all = Vec::new();
-    collect(members, &index, &[], 0, &mut all)?;
+    let mut found = Found::default();
+    found.collect(members, &index, None, 0)?;
+    Ok(found.all)
+}
+
+/// Finds the image in a layout.
+pub(crate) fn find(members: &dyn Members, choice: &Choice) -> Result<Image, Fail> {
+    let all = manifests(members)?;
     let mut chosen: Vec<&Descriptor> = all.iter().collect();
     if let Some(wanted) = &choice.wanted {
         let is = |d: &&Descriptor| {
-            d.names.iter().any(|n| wanted.is(n)) || wanted.text == d.digest.to_string()
+            wanted.place() == Some(d.place)
+                || d.names.iter().any(|n| wanted.is(n))
+                || wanted.text == d.digest.to_string()
         };
         chosen.retain(is);
     }
-    let fits =
-        |d: &Descriptor| d.platform.as_ref().is_none_or(|p| choice.platform.takes(p));
     if choice.strict || chosen.len() > 1 {
-        chosen.retain(|d| fits(d));
+        // What does not say what it is for may be for anything.
+        let rank = |d: &Descriptor| match &d.platform {
+            Some(platform) => choice.platform.rank(platform),
+            None => Some(0),
+        };
+        let best = chosen.iter().filter_map(|d| rank(d)).min();
+        chosen.retain(|d| best.is_some() && rank(d) == best);
     }
     let mut seen = Vec::new();
     chosen.retain(|d| {
@@ -148,17 +172,56 @@ pub(crate) fn find(members: &dyn Members, choice: &Choice) -> Result<Image, Fail
         seen.push(d.digest);
         is_new
     });
+    let chosen = chosen.into_iter().map(|d| (d, shown(d))).collect();
     let descriptor = only(members, chosen, all.iter().map(shown), choice)?;
     let mut image = read(members, descriptor)?;
-    check_platform(members, &image.platform, choice)?;
-    // The same image may have several names.
-    let same = all.iter().filter(|d| d.digest == descriptor.digest);
+    let is_told = descriptor.platform.is_some();
+    if !is_told {
+        check_platform(members, &image.platform, choice)?;
+    }
+    image.names = names(&all, descriptor);
+    Ok(image)
+}
+
+/// All images of a layout; what is something else, a signature or a chart, is left out.
+pub(crate) fn all(members: &dyn Members) -> Result<Vec<(usize, Image)>, Fail> {
+    let all = manifests(members)?;
+    let mut images = Vec::new();
+    let mut seen = Vec::new();
+    for descriptor in &all {
+        if seen.contains(&descriptor.digest) || !is_image(members, descriptor)? {
+            continue;
+        }
+        seen.push(descriptor.digest);
+        let mut image = read(members, descriptor)?;
+        image.names = names(&all, descriptor);
+        images.push((descriptor.place, image));
+    }
+    Ok(images)
+}
+
+/// The same image may have several names.
+fn names(all: &[Descriptor], of: &Descriptor) -> Vec<String> {
+    let mut names = Vec::new();
+    let same = all.iter().filter(|d| d.digest == of.digest);
     for name in same.flat_map(|d| &d.names) {
-        if !image.names.contains(name) {
-            image.names.push(name.clone());
+        if !names.contains(name) {
+            names.push(name.clone());
         }
     }
-    Ok(image)
+    names
+}
+
+fn is_image(members: &dyn Members, descriptor: &Descriptor) -> Result<bool, Fail> {
+    if !descriptor.media_type.is_empty() && !descriptor.is(&MANIFESTS) {
+        return Ok(false);
+    }
+    let manifest = descriptor.document(members)?;
+    let config = manifest.object()?.object("config")?;
+    Ok(config.is_some_and(|config| {
+        let media_type = config.string("mediaType").ok().flatten().unwrap_or_default();
+        CONFIGS.contains(&media_type)
+    }))
 }
 
 fn shown(of: &Descriptor) -> String {
@@ -171,45 +234,70 @@ fn shown(of: &Descriptor) -> String {
     }
 }
 
-/// All manifests below an index, with the names of the entries above them.
-fn collect(
-    members: &dyn Members,
-    index: &Document,
-    names: &[String],
-    depth: u32,
-    all: &mut Vec<Descriptor>,
-) -> Result<(), Fail> {
-    if depth > MAX_DEPTH {
-        return Err(index.fail("more than 8 indexes in each other"));
-    }
-    for object in index.object()?.objects("manifests")? {
-        let mut descriptor = Descriptor::read(&object)?;
-        if descriptor.is_attestation {
-            continue;
+/// The manifests of a layout so far.
+#[derive(Default)]
+struct Found {
+    all: Vec<Descriptor>,
+    /// Indexes that were read, and which of the manifests are below each.
+    indexes: Vec<(Digest, Range<usize>)>,
+}
+
+impl Found {
+    /// Adds all manifests below an index, with names and place of the entry above them.
+    fn collect(
+        &mut self,
+        members: &dyn Members,
+        index: &Document,
+        above: Option<&Descriptor>,
+        depth: u32,
+    ) -> Result<(), Fail> {
+        if depth > MAX_DEPTH {
+            return Err(index.fail("more than 8 indexes in each other"));
         }
-        // What is written deeper down counts for nobody: image-spec, annotations.md.
-        if depth > 0 {
-            descriptor.names = names.to_vec();
-        }
-        if descriptor.is(&INDEXES) {
+        let entries = index.object()?.objects("manifests")?;
+        for (object, place) in entries.into_iter().zip(0..) {
+            let mut descriptor = Descriptor::read(&object)?;
             // Docker leaves out what it has not got, of an image for many platforms.
-            if depth > 0 && members.size(&descriptor.member()).is_none() {
+            let is_missing =
+                above.is_some() && members.size(&descriptor.member()).is_none();
+            if descriptor.is_attestation || is_missing {
                 continue;
             }
-            let next = descriptor.document(members)?;
-            let below = depth.saturating_add(1);
-            collect(members, &next, &descriptor.names, below, all)?;
-            continue;
+            descriptor.place = place;
+            descriptor.inherit(above);
+            if descriptor.is(&INDEXES) {
+                self.below(members, &descriptor, depth)?;
+            } else {
+                self.all.push(descriptor);
+            }
+            if self.all.len() > MAX_MANIFESTS {
+                return Err(index.fail("it has more than 4096 manifests"));
+            }
         }
-        if depth > 0 && members.size(&descriptor.member()).is_none() {
-            continue;
-        }
-        all.push(descriptor);
-        if all.len() > MAX_MANIFESTS {
-            return Err(index.fail("it has more than 4096 manifests"));
-        }
+        Ok(())
     }
-    Ok(())
+
+    /// An index is read once: eight in each other that list the next one a thousand times
+    /// would never come to an end.
+    fn below(
+        &mut self,
+        members: &dyn Members,
+        index: &Descriptor,
+        depth: u32,
+    ) -> Result<(), Fail> {
+        let known = self.indexes.iter().find(|(digest, _)| *digest == index.digest);
+        if let Some((_, range)) = known {
+            let mut again = self.all.get(range.clone()).unwrap_or_default().to_vec();
+            again.iter_mut().for_each(|descriptor| descriptor.inherit(Some(index)));
+            self.all.extend(again);
+            return Ok(());
+        }
+        let document = index.document(members)?;
+        let start = self.all.len();
+        self.collect(members, &document, Some(index), depth.saturating_add(1))?;
+        self.indexes.push((index.digest, start..self.all.len()));
+        Ok(())
+    }
 }
 
 /// Reads manifest and config of the one that was chosen.

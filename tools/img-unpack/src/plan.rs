@@ -12,6 +12,7 @@ use crate::manifest::{Choice, Image, Layer, find};
 use crate::members::Members;
 use crate::platform::Platform;
 use crate::policy::{Host, Policy};
+use crate::print;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,7 @@ impl Plan {
             strict: cli.platform.is_some(),
         };
         let mut image = find(members, &choice)?;
+        print::check(cli.print, &image.process)?;
         image.layers = topmost(image.layers);
         let count = image.layers.len();
         if count > cli.max_layers {
@@ -61,7 +63,7 @@ impl Plan {
                 members.shown()
             )));
         }
-        let mut steps = vec![Step::Open(cli.dir.clone())];
+        let mut steps = vec![Step::Open(cli.dir.clone().unwrap_or_default())];
         for (layer, number) in image.layers.iter().zip(1..) {
             let size = members.size(&layer.member).unwrap_or(0);
             steps.push(Step::Layer { layer: layer.clone(), of: (number, count), size });

@@ -28,6 +28,12 @@ impl Wanted {
         self.text == name || normal(&self.text) == normal(name)
     }
 
+    /// Its place in the archive, where it is given as `@N`, from 0 as skopeo has it.
+    pub fn place(&self) -> Option<usize> {
+        let digits = self.text.strip_prefix('@')?;
+        digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+    }
+
     /// Whether it names the config by its digest, with or without the algorithm.
     pub fn is_config(&self, config: &Name) -> bool {
         let hex = self.text.strip_prefix("sha256:").unwrap_or(&self.text);
@@ -55,6 +61,17 @@ fn normal(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_a_number_behind_an_at() {
+        let place = |text: &str| text.parse::<Wanted>().unwrap().place();
+
+        assert_eq!(place("@0"), Some(0));
+        assert_eq!(place("@12"), Some(12));
+        for text in ["@", "@-1", "@+1", "0", "@99999999999999999999", "a@1"] {
+            assert_eq!(place(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn short_names_mean_what_docker_means_by_them() {

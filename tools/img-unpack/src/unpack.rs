@@ -29,8 +29,11 @@ struct Budget {
     entries: u64,
 }
 
-/// Unpacks; the layers' directories, bottom first.
-pub(crate) fn unpack(plan: &Plan, archive: &Archive) -> Result<Vec<PathBuf>, Fail> {
+/// Unpacks; the layers' directories, bottom first, and image.json.
+pub(crate) fn unpack(
+    plan: &Plan,
+    archive: &Archive,
+) -> Result<(Vec<PathBuf>, Value), Fail> {
     // The image's modes are meant as they are; COMMAND gets the caller's umask back.
     let before = umask(Mode::empty());
     let result = steps(plan, archive);
@@ -38,16 +41,16 @@ pub(crate) fn unpack(plan: &Plan, archive: &Archive) -> Result<Vec<PathBuf>, Fai
     result
 }
 
-fn steps(plan: &Plan, archive: &Archive) -> Result<Vec<PathBuf>, Fail> {
+fn steps(plan: &Plan, archive: &Archive) -> Result<(Vec<PathBuf>, Value), Fail> {
     let Some((Step::Open(dir), rest)) = plan.steps.split_first() else {
         return Err(Fail::new("cannot carry out a plan without a place"));
     };
     let store = Store::open(dir)?;
     let mut finished = Vec::new();
     match fill(plan, rest, archive, (&store, &mut finished)) {
-        Ok(()) => {
+        Ok(summary) => {
             let place = |layer: &Layer| dir.join("layers").join(layer.diff_id.hex());
-            Ok(plan.image.layers.iter().map(place).collect())
+            Ok((plan.image.layers.iter().map(place).collect(), summary))
         }
         Err(fail) => {
             store.abandon(&finished);
@@ -61,12 +64,12 @@ fn fill(
     steps: &[Step],
     archive: &Archive,
     (store, finished): (&Store<'_>, &mut Vec<Digest>),
-) -> Result<(), Fail> {
+) -> Result<Value, Fail> {
     let policy = &plan.policy;
     let mut budget = Budget { bytes: policy.max_size, entries: policy.max_files };
     let mut lowers = Lowers::default();
     let mut chain = None;
-    let mut records = Vec::new();
+    let (mut records, mut told) = (Vec::new(), Value::Null);
     for step in steps {
         match step {
             Step::Open(dir) => {
@@ -87,11 +90,12 @@ fn fill(
                 chain = Some(chain_id(chain, layer.diff_id));
             }
             Step::Publish => {
-                store.publish(&plan.image.config, &summary(&plan.image, &records))?;
+                told = summary(&plan.image, &records);
+                store.publish(&plan.image.config, &told)?;
             }
         }
     }
-    Ok(())
+    Ok(told)
 }
 
 /// The digest of a stack of layers: image-spec, config.md, "Layer ChainID".

@@ -8,6 +8,8 @@
     reason = "a test's errors are failed tests"
 )]
 
+#[path = "img-unpack/flat.rs"]
+mod flat;
 #[path = "img-unpack/formats.rs"]
 mod formats;
 #[path = "img-unpack/hostile.rs"]
@@ -18,6 +20,10 @@ mod layers;
 mod look;
 #[path = "img-unpack/print.rs"]
 mod print;
+#[path = "img-unpack/rootfs.rs"]
+mod rootfs;
+#[path = "img-unpack/shared.rs"]
+mod shared;
 #[path = "img-unpack/store.rs"]
 mod store;
 
@@ -329,7 +335,7 @@ mod userns {
     fn a_file_system_that_is_full_is_left_as_it_was() {
         need!("userns");
         let layer = base().file("big", 0o644, vec![1; 1 << 20]);
-        let archive = Image::default().layer(base()).layer(layer).oci("x");
+        let archive = Image::default().layer(layer).oci("x");
         let script = format!(
             "mkdir small && mount -t tmpfs -o size=256k none small && \
              {} image.tar small/box; echo $?; ls -A small",

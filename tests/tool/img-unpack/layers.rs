@@ -7,7 +7,7 @@ use kit::expect;
 use kit::image::{Image, Layer};
 
 use super::look::{layers, listing};
-use super::{ANYBODY, base, unpack};
+use super::{base, unpack};
 
 /// Unpacks an image for anybody and shows each layer.
 fn shown(image: &Image) -> String {
@@ -109,25 +109,6 @@ fn what_an_upper_layer_leaves_out_is_taken_from_below() {
         usr/bin/tool 755 "t"
     "#]]
     .assert_eq(&shown(&Image::default().layer(lower).layer(upper)));
-}
-
-#[test]
-fn a_layer_that_depends_on_those_below_is_not_used_on_others() {
-    let upper = || Layer::default().file("d/new", 0o644, "3");
-    let first = Image::default().layer(base()).layer(upper());
-    let other = Image::default().layer(Layer::default().dir("d", 0o700)).layer(upper());
-    let run = unpack(&first.oci("x"), &["--print=none", "image.tar", "box"]);
-    fs::write(run.tmp().join("other.tar"), other.oci("x")).unwrap();
-    let tool = kit::tool("img-unpack");
-
-    let out = run.arg("--").arg(tool).args(ANYBODY).args(["other.tar", "box"]).run();
-
-    out.refused(
-        125,
-        expect![[r#"
-            img-unpack: cannot use layer 'sha256:a5e5afae7e9a1d083580f872648b9035c4584932ceeb1e83688e5a01e03e4126': it was unpacked upon other layers, and depends on them; unpack to another directory
-        "#]],
-    );
 }
 
 #[test]

@@ -298,21 +298,36 @@ fn an_image_is_chosen_by_name_place_digest_or_platform() {
 #[test]
 fn what_cannot_be_chosen_is_refused_with_the_choices() {
     for (args, expected) in [
-        (&["--platform=amd64"][..], expect![[r#"
+        (
+            &["--platform=amd64"][..],
+            expect![[r#"
             img-unpack: cannot choose an image for linux/amd64 in 'image.tar': there are 'one:1' (linux/amd64), 'two:2\x1b[2J' (linux/amd64); use --ref or --platform
-        "#]]),
-        (&["--ref=three"], expect![[r#"
+        "#]],
+        ),
+        (
+            &["--ref=three"],
+            expect![[r#"
             img-unpack: cannot find 'three' in 'image.tar': there are 'one:1' (linux/amd64), 'two:2\x1b[2J' (linux/amd64), 'two:2' (linux/arm/v6)
-        "#]]),
-        (&["--ref=one:1", "--platform=arm64"], expect![[r#"
+        "#]],
+        ),
+        (
+            &["--ref=one:1", "--platform=arm64"],
+            expect![[r#"
             img-unpack: cannot find 'one:1' for linux/arm64 in 'image.tar': there are 'one:1' (linux/amd64), 'two:2\x1b[2J' (linux/amd64), 'two:2' (linux/arm/v6)
-        "#]]),
-        (&["--platform=s390x"], expect![[r#"
+        "#]],
+        ),
+        (
+            &["--platform=s390x"],
+            expect![[r#"
             img-unpack: cannot find an image for linux/s390x in 'image.tar': there are 'one:1' (linux/amd64), 'two:2\x1b[2J' (linux/amd64), 'two:2' (linux/arm/v6)
-        "#]]),
-        (&["--ref=@3"], expect![[r#"
+        "#]],
+        ),
+        (
+            &["--ref=@3"],
+            expect![[r#"
             img-unpack: cannot find '@3' in 'image.tar': there are 'one:1' (linux/amd64), 'two:2\x1b[2J' (linux/amd64), 'two:2' (linux/arm/v6)
-        "#]]),
+        "#]],
+        ),
     ] {
         let args = [args, &["image.tar", "box"]].concat();
         unpack(&several(), &args).run().refused(125, expected);

@@ -10,6 +10,7 @@ use nix::unistd::linkat;
 use crate::entry::{Entry, Kind, Meta};
 use crate::files::{Attributes, create, make};
 use crate::finish;
+use crate::gauge::Gauge;
 use crate::layer::{Op, aufs_links, clean, decide, is_foreign_xattr, join, split};
 use crate::lower::{Below, look};
 use crate::policy::Devices;
@@ -27,24 +28,25 @@ pub(crate) struct Work<'a> {
     pub(crate) copied: Vec<Vec<u8>>,
     /// Where AUFS kept link targets.
     pub(crate) aufs: Vec<Vec<u8>>,
+    /// Directories that hide what is below.
+    pub(crate) opaque: Vec<Vec<u8>>,
     /// Entries read.
     pub(crate) entries: u64,
 }
 
 impl<'a> Work<'a> {
     pub(crate) fn new(tree: Tree<'a>, attributes: Attributes<'a>) -> Self {
-        let (later, copied, aufs) = (Vec::new(), Vec::new(), Vec::new());
-        Self { tree, attributes, later, copied, aufs, entries: 0 }
+        let (later, copied) = (Vec::new(), Vec::new());
+        let (aufs, opaque) = (Vec::new(), Vec::new());
+        Self { tree, attributes, later, copied, aufs, opaque, entries: 0 }
     }
 
     /// Takes all entries, then does what had to wait for the last one.
-    ///
-    /// `left` is how many entries there may be.
     pub(crate) fn all<I: Input>(
         &mut self,
         layer: &str,
         input: I,
-        left: u64,
+        gauge: &Gauge,
     ) -> Result<(), Fail> {
         let broken = |e: std::io::Error| {
             common::Context::cannot(Err::<(), _>(e), "read layer", layer)
@@ -54,7 +56,7 @@ impl<'a> Work<'a> {
             match reader.next() {
                 Ok(Some(entry)) => {
                     self.entries = self.entries.saturating_add(1);
-                    if self.entries > left {
+                    if !gauge.take_entry() {
                         let reason = "it has more entries than --max-files";
                         return Err(Fail::cannot("read layer", layer, reason));
                     }
@@ -83,7 +85,7 @@ impl<'a> Work<'a> {
             let reason = format!("it has {why}: {}", quote_path(&entry.path));
             Fail::cannot("unpack layer", layer, reason)
         };
-        let (op, path) = decide(&entry).map_err(refuse)?;
+        let (op, path) = decide(&entry, self.attributes.policy.strip).map_err(refuse)?;
         let before = entry.meta.xattrs.len();
         entry.meta.xattrs.retain(|(name, _)| !is_foreign_xattr(name.as_bytes()));
         let dropped = before.saturating_sub(entry.meta.xattrs.len());
@@ -138,9 +140,13 @@ impl<'a> Work<'a> {
                 self.attributes.file(fd.as_fd(), &entry.meta).map_err(|r| r.fail(at))
             }
             Kind::HardLink => {
-                let target = clean(&entry.link).map_err(|why| {
-                    Fail::cannot("link", os(at), format!("its target has {why}"))
-                })?;
+                let strip = self.attributes.policy.strip;
+                let target = clean(&entry.link, strip)
+                    .and_then(|path| path.ok_or_else(|| "too few parts".to_owned()))
+                    .map_err(|why| {
+                        let reason = format!("its target has {why}");
+                        Fail::cannot("link", os(at), reason)
+                    })?;
                 if !self.hard_link(at, &target)? {
                     // Its target may come later: pax -o, some builders.
                     self.tree.remember(at)?;

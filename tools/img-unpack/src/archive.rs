@@ -139,6 +139,21 @@ impl Archive {
     }
 }
 
+/// Opens a file that is read from its start to its end.
+pub(crate) fn open_plain(image: &Path) -> Result<File, Fail> {
+    if image == Path::new("-") {
+        let fd = io::stdin().as_fd().try_clone_to_owned().cannot("read", image)?;
+        return Ok(File::from(fd));
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let fd = open(image, flags, Mode::empty()).cannot("open", image)?;
+    if kind(&fstat(&fd).cannot("read", image)?) == SFlag::S_IFDIR {
+        return Err(Fail::cannot("read", image, Errno::EISDIR.desc())
+            .hint("--rootfs takes a tar archive"));
+    }
+    Ok(File::from(fd))
+}
+
 impl Members for Archive {
     fn size(&self, name: &Name) -> Option<u64> {
         self.blob(name).ok().map(|blob| blob.size)

@@ -1,5 +1,6 @@
 //! The command line of img-unpack.
 
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
@@ -43,6 +44,32 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["dir", "explain"])]
     pub list: bool,
 
+    /// Make one root file system instead of layers
+    #[arg(long, conflicts_with = "store")]
+    pub flat: bool,
+
+    /// Keep layers where other images find them
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<PathBuf>,
+
+    /// Remove the layers that no image uses
+    #[arg(long, conflicts_with_all = ["dir", "list", "flat"])]
+    pub gc: bool,
+
+    /// Take IMAGE for a root file system as it is
+    #[arg(long, conflicts_with_all = ["reference", "list", "gc"])]
+    pub rootfs: bool,
+
+    /// Take leading parts off the names in a root file system
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 0,
+        hide_default_value = true,
+        requires = "rootfs"
+    )]
+    pub strip_components: usize,
+
     /// Make all files the caller's own
     #[arg(long)]
     pub squash_ids: bool,
@@ -67,6 +94,18 @@ pub struct Cli {
     #[arg(long, value_name = "RATIO", default_value_t = 1100)]
     pub max_ratio: u64,
 
+    /// Wait until all is on the disk
+    #[arg(long)]
+    pub sync: bool,
+
+    /// Show no progress on a terminal
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Write a JSON record of each layer to a descriptor
+    #[arg(long, value_name = "FD", value_parser = common::cli::fd)]
+    pub status_fd: Option<RawFd>,
+
     /// Print `layers`, `json`, `sh` or `none` when all is done
     #[arg(long, value_name = "WHAT", value_enum, default_value = "layers")]
     #[arg(hide_possible_values = true)]
@@ -77,11 +116,11 @@ pub struct Cli {
     pub null: bool,
 
     /// The archive or OCI layout, `-` for standard input
-    #[arg(value_name = "IMAGE")]
-    pub image: PathBuf,
+    #[arg(value_name = "IMAGE", required_unless_present = "gc")]
+    pub image: Option<PathBuf>,
 
     /// The directory to unpack to
-    #[arg(value_name = "DIR", required_unless_present = "list")]
+    #[arg(value_name = "DIR", required_unless_present_any = ["list", "gc"])]
     pub dir: Option<PathBuf>,
 
     /// The program to become

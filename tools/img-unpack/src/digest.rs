@@ -51,6 +51,12 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
+    /// A number from it that fits an offset in a file.
+    pub fn offset(&self) -> i64 {
+        let start = self.0.iter().take(8);
+        start.fold(0_i64, |n, b| n << 8 | i64::from(*b)) & (i64::MAX >> 1)
+    }
+
     /// Without the algorithm: the name of a file.
     pub fn hex(&self) -> String {
         let digit = |n: u8| char::from_digit(u32::from(n & 0xf), 16).unwrap_or('0');

@@ -7,14 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use common::fail::Hint;
 use common::inroot::kind;
 use common::{Fail, sys};
-use nix::dir::Dir as Listing;
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, SFlag, mknodat};
 
 use crate::apply::{Work, os};
 use crate::entry::Meta;
 use crate::layer::{join, split};
-use crate::lower::{Below, OPAQUE, is_whiteout, look, open_dir};
+use crate::lower::{Below, OPAQUE, is_whiteout, list, look, open_dir};
 use crate::tree::{Dir, cannot};
 
 /// Does all that had to wait for the last entry.
@@ -26,7 +25,7 @@ pub(crate) fn layer(work: &mut Work<'_>) -> Result<(), Fail> {
         work.tree.remove(&links)?;
     }
     let mut opaque = BTreeSet::new();
-    if work.tree.lowers.0.is_empty() {
+    if work.tree.lowers.is_empty() {
         let hides = !work.tree.whiteouts.is_empty() || !work.tree.opaques.is_empty();
         work.tree.looked_below |= hides;
     } else {
@@ -38,7 +37,9 @@ pub(crate) fn layer(work: &mut Work<'_>) -> Result<(), Fail> {
         return Err(Fail::cannot("hide", os(link), reason));
     }
     root(work)?;
-    directories(work, &opaque)
+    directories(work, &opaque)?;
+    work.opaque.extend(opaque);
+    Ok(())
 }
 
 /// Directories of which nothing below shows through.
@@ -66,16 +67,9 @@ fn hide_all(work: &mut Work<'_>) -> Result<(), Fail> {
     work.tree.looked_below = true;
     work.tree.opaques.remove(&b""[..]);
     let mut names = BTreeSet::new();
-    for root in &work.tree.lowers.0 {
-        let list = |names: &mut BTreeSet<Vec<u8>>| -> Result<(), Errno> {
-            for entry in Listing::from_fd(open_dir(root.as_fd(), b".")?)?.iter() {
-                names.insert(entry?.file_name().to_bytes().to_vec());
-            }
-            Ok(())
-        };
-        cannot(list(&mut names), "list", b"/")?;
+    for root in cannot(work.tree.lowers.roots(), "look below at", b"/")? {
+        names.extend(cannot(list(root.as_fd()), "list", b"/")?);
     }
-    names.retain(|name| !matches!(name.as_slice(), b"." | b".."));
     work.tree.whiteouts.append(&mut names);
     Ok(())
 }

@@ -13,7 +13,7 @@ pub(crate) enum Op {
     Whiteout,
     /// All of the directory is hidden in the layers below.
     Opaque,
-    /// Left over from AUFS.
+    /// Left over from AUFS, or above what is wanted.
     Nothing,
 }
 
@@ -22,11 +22,12 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Where AUFS kept the targets of hard links, `.wh..wh.plnk`.
 const LINKS: &[u8] = b".wh..wh.plnk";
 
-/// A path of plain names joined by `/`; empty is the root.
+/// A path of plain names joined by `/`, without its first `strip` parts; empty is the root.
+/// None for what lies above that.
 ///
 /// # Errors
 /// `..` is refused rather than folded: no builder writes it, and readers disagree.
-pub(crate) fn clean(path: &[u8]) -> Result<Vec<u8>, String> {
+pub(crate) fn clean(path: &[u8], strip: usize) -> Result<Option<Vec<u8>>, String> {
     if path.contains(&0) {
         return Err("a name with a NUL".to_owned());
     }
@@ -35,7 +36,7 @@ pub(crate) fn clean(path: &[u8]) -> Result<Vec<u8>, String> {
     if parts.contains(&&b".."[..]) {
         return Err("a name that climbs with '..'".to_owned());
     }
-    Ok(parts.join(&b'/'))
+    Ok(parts.get(strip..).map(|parts| parts.join(&b'/')))
 }
 
 /// The directory and the last name of a path.
@@ -58,11 +59,12 @@ pub(crate) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// What no layer may contain, without the name.
-pub(crate) fn decide(entry: &Entry) -> Result<(Op, Vec<u8>), String> {
-    let path = clean(&entry.path)?;
+pub(crate) fn decide(entry: &Entry, strip: usize) -> Result<(Op, Vec<u8>), String> {
+    let path = clean(&entry.path, strip)?;
     if entry.path.is_empty() {
         return Err("an entry without a name".to_owned());
     }
+    let Some(path) = path else { return Ok((Op::Nothing, Vec::new())) };
     if path.is_empty() {
         // CVE-2021-29136: a link in the root's place.
         return if entry.kind == Kind::Directory {
@@ -135,7 +137,7 @@ mod tests {
             sparse: None,
             meta: Meta::default(),
         };
-        let (op, path) = decide(&entry)?;
+        let (op, path) = decide(&entry, 0)?;
         Ok((op, String::from_utf8(path).unwrap()))
     }
 
@@ -154,6 +156,15 @@ mod tests {
                 (Op::Root, String::new())
             );
         }
+    }
+
+    #[test]
+    fn leading_parts_are_taken_off() {
+        let cleaned = |path: &str| clean(path.as_bytes(), 1).unwrap();
+
+        assert_eq!(cleaned("./rootfs/etc/passwd"), Some(b"etc/passwd".to_vec()));
+        assert_eq!(cleaned("rootfs/"), Some(Vec::new()));
+        assert_eq!(cleaned("./"), None);
     }
 
     #[test]

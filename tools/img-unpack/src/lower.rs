@@ -1,16 +1,22 @@
 //! The layers below, looked into as overlayfs will: what an upper layer leaves out.
 
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use common::inroot::kind;
 use common::sys;
+use nix::dir::Dir as Listing;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 use crate::entry::{Meta, Time};
-use crate::layer::is_foreign_xattr;
+use crate::layer::{is_foreign_xattr, split};
+use crate::stack::Stack;
+use crate::tree::open_beneath;
 
 type Result<T> = std::result::Result<T, Errno>;
 
@@ -18,9 +24,21 @@ type Result<T> = std::result::Result<T, Errno>;
 pub(crate) const OPAQUE: [&std::ffi::CStr; 2] =
     [c"trusted.overlay.opaque", c"user.overlay.opaque"];
 
-/// The roots of the layers below, the topmost first.
-#[derive(Debug, Default)]
-pub(crate) struct Lowers(pub(crate) Vec<OwnedFd>);
+/// The layers below one that is being unpacked.
+///
+/// A directory is looked up in those layers only that have the one it lies in, as
+/// overlayfs does it: 128 layers cost no more than the few that a path is in.
+pub(crate) struct Lowers<'a> {
+    stack: &'a Stack,
+    /// How many of the stack are below.
+    count: usize,
+    /// Which of them, the topmost first, show through at a directory.
+    known: RefCell<HashMap<Vec<u8>, Vec<usize>>>,
+    roots: OnceCell<Vec<Arc<OwnedFd>>>,
+}
+
+/// Directories whose places are kept; a layer that leaves more of them out is rare.
+const MAX_KNOWN: usize = 1 << 16;
 
 /// What is found below at a path.
 #[derive(Debug)]
@@ -53,55 +71,127 @@ pub(crate) fn is_whiteout(stat: &FileStat) -> bool {
     kind(stat) == SFlag::S_IFCHR && stat.st_rdev == 0
 }
 
-impl Lowers {
+/// The names in a directory, all of them before any changes.
+pub(crate) fn list(dir: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in Listing::from_fd(open_dir(dir, b".")?)?.iter() {
+        let name = entry?.file_name().to_bytes().to_vec();
+        if !matches!(name.as_slice(), b"." | b"..") {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+impl<'a> Lowers<'a> {
+    /// `count` layers of the stack are below.
+    pub(crate) fn new(stack: &'a Stack, count: usize) -> Self {
+        Self { stack, count, known: RefCell::default(), roots: OnceCell::new() }
+    }
+
+    /// Whether this is the bottom.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The roots, the topmost first; waits until they are complete.
+    pub(crate) fn roots(&self) -> Result<&[Arc<OwnedFd>]> {
+        if let Some(roots) = self.roots.get() {
+            return Ok(roots);
+        }
+        let roots = self.stack.first(self.count)?;
+        Ok(self.roots.get_or_init(|| roots))
+    }
+
     /// What shows through at a path of plain names.
     pub(crate) fn find(&self, path: &[u8]) -> Result<Below> {
-        for root in &self.0 {
-            if let Some(found) = Self::find_in(root.as_fd(), path)? {
+        if self.is_empty() {
+            return Ok(Below::Nothing);
+        }
+        let roots = self.roots()?;
+        if path.is_empty() {
+            let top = roots.first().ok_or(Errno::ENOENT)?;
+            let root = open_dir(top.as_fd(), b".")?;
+            return meta(root.as_fd()).map(Below::Directory);
+        }
+        let (dir, name) = split(path);
+        for layer in self.holders(roots, dir)? {
+            let root = roots.get(layer).ok_or(Errno::ENOENT)?;
+            let here = open_in(root.as_fd(), dir)?;
+            if let Some(found) = find_in(here, name)? {
                 return Ok(found);
             }
         }
         Ok(Below::Nothing)
     }
 
-    /// What one layer says: nothing at all, or a last word.
-    fn find_in(root: BorrowedFd<'_>, path: &[u8]) -> Result<Option<Below>> {
-        let mut here = root.try_clone_to_owned().map_err(|_| Errno::EMFILE)?;
+    /// The layers that have a directory at a path, as far as none above hides them.
+    fn holders(&self, roots: &[Arc<OwnedFd>], path: &[u8]) -> Result<Vec<usize>> {
         if path.is_empty() {
-            let dir = open_dir(root, b".")?;
-            return meta(dir.as_fd()).map(|meta| Some(Below::Directory(meta)));
+            return Ok((0..roots.len()).collect());
         }
-        let mut hides = false;
-        let mut parts = path.split(|b| *b == b'/').peekable();
-        while let Some(part) = parts.next() {
-            let is_last = parts.peek().is_none();
-            let Some(stat) = look(here.as_fd(), part)? else {
-                return Ok(hides.then_some(Below::Nothing));
-            };
-            if is_whiteout(&stat) {
-                return Ok(Some(Below::Nothing));
-            }
-            match kind(&stat) {
-                SFlag::S_IFDIR => {
-                    let dir = open_dir(here.as_fd(), part)?;
-                    if is_last {
-                        return meta(dir.as_fd())
-                            .map(|meta| Some(Below::Directory(meta)));
-                    }
-                    hides |= is_opaque(dir.as_fd());
-                    here = dir;
-                }
-                // A file in the way hides everything below it.
-                _ if !is_last => return Ok(Some(Below::Nothing)),
-                SFlag::S_IFLNK => {
-                    let to = readlinkat(&here, part)?;
-                    return Ok(Some(Below::Symlink(to, stat_meta(&stat))));
-                }
-                _ => return Ok(Some(Below::Other(here))),
-            }
+        if let Some(known) = self.known.borrow().get(path) {
+            return Ok(known.clone());
         }
-        Ok(None)
+        // From the root down: a path may have more parts than the stack has room for.
+        let mut end = 0_usize;
+        let mut holders: Vec<usize> = (0..roots.len()).collect();
+        for part in path.split(|b| *b == b'/') {
+            let above = path.get(..end.saturating_sub(1)).unwrap_or_default();
+            end = end.saturating_add(part.len()).saturating_add(1);
+            let here = path.get(..end.saturating_sub(1)).unwrap_or(path);
+            if let Some(known) = self.known.borrow().get(here) {
+                holders.clone_from(known);
+                continue;
+            }
+            holders = narrow(roots, &holders, (above, part))?;
+            let mut known = self.known.borrow_mut();
+            if known.len() >= MAX_KNOWN {
+                known.clear();
+            }
+            known.insert(here.to_vec(), holders.clone());
+        }
+        Ok(holders)
     }
+}
+
+/// Those of some layers that have a directory of this name, until one hides the rest.
+fn narrow(
+    roots: &[Arc<OwnedFd>],
+    layers: &[usize],
+    (dir, name): (&[u8], &[u8]),
+) -> Result<Vec<usize>> {
+    let mut holders = Vec::new();
+    for layer in layers {
+        let root = roots.get(*layer).ok_or(Errno::ENOENT)?;
+        let here = open_in(root.as_fd(), dir)?;
+        match look(here.as_fd(), name)? {
+            None => continue,
+            Some(stat) if kind(&stat) == SFlag::S_IFDIR => holders.push(*layer),
+            // A file in the way, or a whiteout.
+            Some(_) => break,
+        }
+        if is_opaque(open_dir(here.as_fd(), name)?.as_fd()) {
+            break;
+        }
+    }
+    Ok(holders)
+}
+
+/// A directory of a layer, by a path in which no part is a link.
+pub(crate) fn open_in(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
+    if path.is_empty() { open_dir(root, b".") } else { open_beneath(root, path) }
+}
+
+/// What one layer says of a name: nothing at all, or a last word.
+fn find_in(dir: OwnedFd, name: &[u8]) -> Result<Option<Below>> {
+    let Some(stat) = look(dir.as_fd(), name)? else { return Ok(None) };
+    Ok(Some(match kind(&stat) {
+        _ if is_whiteout(&stat) => Below::Nothing,
+        SFlag::S_IFDIR => Below::Directory(meta(open_dir(dir.as_fd(), name)?.as_fd())?),
+        SFlag::S_IFLNK => Below::Symlink(readlinkat(&dir, name)?, stat_meta(&stat)),
+        _ => Below::Other(dir),
+    }))
 }
 
 fn is_opaque(dir: BorrowedFd<'_>) -> bool {
@@ -113,7 +203,7 @@ fn is_opaque(dir: BorrowedFd<'_>) -> bool {
 
 /// The attributes of a file that is open for reading.
 pub(crate) fn meta(fd: BorrowedFd<'_>) -> Result<Meta> {
-    Ok(Meta { xattrs: xattrs(fd)?, ..stat_meta(&fstat(fd)?) })
+    Ok(Meta { xattrs: own_xattrs(fd)?, ..stat_meta(&fstat(fd)?) })
 }
 
 /// Those that stat(2) tells.
@@ -130,7 +220,7 @@ pub(crate) fn stat_meta(stat: &FileStat) -> Meta {
 }
 
 /// The attributes that are the image's own.
-fn xattrs(fd: BorrowedFd<'_>) -> Result<Vec<(CString, Vec<u8>)>> {
+pub(crate) fn own_xattrs(fd: BorrowedFd<'_>) -> Result<Vec<(CString, Vec<u8>)>> {
     let mut names = vec![0; 1 << 16];
     let size = match sys::flistxattr(fd, &mut names) {
         Err(Errno::EOPNOTSUPP) => 0,

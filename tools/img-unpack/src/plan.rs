@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use common::Fail;
 use common::explain::Explain;
 use common::fail::quote;
+use serde_json::json;
 
 use crate::cli::Cli;
+use crate::config::Config;
 use crate::digest::Digest;
 use crate::manifest::{Choice, Image, Layer, find};
 use crate::members::Members;
@@ -14,11 +16,26 @@ use crate::platform::Platform;
 use crate::policy::{Host, Policy};
 use crate::print;
 
+/// What becomes of the layers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A directory each, in DIR.
+    Layers,
+    /// A directory each, where other images find them.
+    Shared(PathBuf),
+    /// One root file system in DIR.
+    Flat,
+}
+
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Make DIR and lock it.
     Open(PathBuf),
+    /// Make the store and keep `--gc` out.
+    Share(PathBuf),
+    /// Unpack a root file system, whose digest is not known.
+    Rootfs(PathBuf),
     /// Unpack a layer, or find that it is there.
     Layer {
         /// The layer.
@@ -27,7 +44,11 @@ pub enum Step {
         of: (usize, usize),
         /// The bytes it has in the archive.
         size: u64,
+        /// It goes on to be a part of one root.
+        is_part: bool,
     },
+    /// Make one root of the layers.
+    Merge,
     /// Write config.json and image.json.
     Publish,
 }
@@ -35,8 +56,12 @@ pub enum Step {
 /// What img-unpack is going to do.
 #[derive(Debug)]
 pub struct Plan {
-    /// The image.
-    pub image: Image,
+    /// Where to.
+    pub dir: PathBuf,
+    /// The image; none of a root file system until it is unpacked.
+    pub image: Option<Image>,
+    /// What becomes of its layers.
+    pub output: Output,
     /// How files are made.
     pub policy: Policy,
     /// In this order.
@@ -63,13 +88,64 @@ impl Plan {
                 members.shown()
             )));
         }
-        let mut steps = vec![Step::Open(cli.dir.clone().unwrap_or_default())];
+        let mut steps = Vec::new();
         for (layer, number) in image.layers.iter().zip(1..) {
             let size = members.size(&layer.member).unwrap_or(0);
-            steps.push(Step::Layer { layer: layer.clone(), of: (number, count), size });
+            let (of, is_part) = ((number, count), cli.flat);
+            steps.push(Step::Layer { layer: layer.clone(), of, size, is_part });
+        }
+        Ok(Self::around(cli, policy, Some(image), steps))
+    }
+
+    /// Decides for a tar that is a root file system.
+    pub fn rootfs(cli: &Cli, host: &Host) -> Result<Self, Fail> {
+        let policy = Policy::new(cli, host)?;
+        let steps = vec![Step::Rootfs(cli.image.clone().unwrap_or_default())];
+        Ok(Self::around(cli, policy, None, steps))
+    }
+
+    /// The image; a root file system becomes one, as docker-import(1) would make it.
+    pub(crate) fn image_of(&self, layers: &[Digest]) -> Image {
+        if let Some(image) = &self.image {
+            return image.clone();
+        }
+        let platform = Platform::here();
+        let config = json!({
+            "architecture": platform.arch,
+            "os": platform.os,
+            "config": {},
+            "rootfs": {
+                "type": "layers",
+                "diff_ids": layers.iter().map(Digest::to_string).collect::<Vec<_>>(),
+            },
+        })
+        .to_string()
+        .into_bytes();
+        let config_digest = Digest::of(&config);
+        let (names, process, layers) = (Vec::new(), Config::default(), Vec::new());
+        Image { names, platform, config, config_digest, process, layers }
+    }
+
+    fn around(
+        cli: &Cli,
+        policy: Policy,
+        image: Option<Image>,
+        layers: Vec<Step>,
+    ) -> Self {
+        let dir = cli.dir.clone().unwrap_or_default();
+        let output = match &cli.store {
+            Some(store) => Output::Shared(store.clone()),
+            None if cli.flat => Output::Flat,
+            None => Output::Layers,
+        };
+        let mut steps = vec![Step::Open(dir.clone())];
+        steps.extend(cli.store.clone().map(Step::Share));
+        steps.extend(layers);
+        if cli.flat {
+            steps.push(Step::Merge);
         }
         steps.push(Step::Publish);
-        Ok(Self { image, policy, steps })
+        Self { dir, image, output, policy, steps }
     }
 }
 
@@ -90,10 +166,16 @@ impl Explain for Step {
                 let dir = quote(dir);
                 format!("mkdir({dir}, 0700); flock({dir}, LOCK_EX)")
             }
+            Self::Layer { is_part: true, .. } => "mkdirat('.tmp-…'); …".into(),
             Self::Layer { layer, .. } => {
                 let hex: String = layer.diff_id.hex().chars().take(12).collect();
                 format!("mkdirat('.tmp-…'); …; renameat('.tmp-…', 'layers/{hex}…')")
             }
+            Self::Share(store) => format!("flock({}, LOCK_SH)", quote(store)),
+            Self::Rootfs(_) => {
+                "mkdirat('.tmp-…'); …; renameat('.tmp-…', 'layers/…')".into()
+            }
+            Self::Merge => "renameat('.tmp-…', …); renameat('.tmp-…', 'rootfs')".into(),
             Self::Publish => "renameat('config.json'); renameat('image.json')".into(),
         }
     }
@@ -101,12 +183,14 @@ impl Explain for Step {
     fn why(&self) -> String {
         match self {
             Self::Open(_) => "one run at a time".into(),
-            Self::Layer { layer, of: (number, count), size } => {
+            Self::Layer { layer, of: (number, count), size, is_part } => {
                 let member = quote(layer.member.shown());
-                format!(
-                    "layer {number} of {count}, {size} bytes in {member}, unless it is there"
-                )
+                let unless = if *is_part { "" } else { ", unless it is there" };
+                format!("layer {number} of {count}, {size} bytes in {member}{unless}")
             }
+            Self::Share(_) => "layers that other images may use".into(),
+            Self::Rootfs(image) => format!("all of {}, under its digest", quote(image)),
+            Self::Merge => "one root, as a mount of the layers would show it".into(),
             Self::Publish => "the config as it is, and what the layers are".into(),
         }
     }

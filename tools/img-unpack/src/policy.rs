@@ -68,6 +68,10 @@ pub struct Policy {
     pub max_files: u64,
     /// How many times its size a compressed stream may become.
     pub max_ratio: u64,
+    /// Leading parts of names that do not count.
+    pub strip: usize,
+    /// Whether all is to be on the disk before it gets its name.
+    pub sync: bool,
 }
 
 /// What becomes of a device node.
@@ -104,6 +108,8 @@ impl Policy {
             max_size: cli.max_size.0,
             max_files: cli.max_files,
             max_ratio: cli.max_ratio,
+            strip: cli.strip_components,
+            sync: cli.sync,
         })
     }
 

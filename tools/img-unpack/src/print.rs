@@ -23,12 +23,7 @@ pub(crate) fn text(
     let end = if null { 0 } else { b'\n' };
     let mut text = Vec::new();
     match what {
-        Print::Layers => {
-            for layer in layers {
-                text.extend_from_slice(layer.as_os_str().as_bytes());
-                text.push(end);
-            }
-        }
+        Print::Layers => text = list(layers, null),
         Print::Json => {
             text = format!("{summary:#}").into_bytes();
             text.push(end);
@@ -44,6 +39,17 @@ pub(crate) fn text(
         Print::None => {}
     }
     Ok(text)
+}
+
+/// Paths, each ended by a newline or a NUL.
+pub(crate) fn list(paths: &[PathBuf], null: bool) -> Vec<u8> {
+    let end: &[u8] = if null { b"\0" } else { b"\n" };
+    paths
+        .iter()
+        .flat_map(|path| [path.as_os_str().as_bytes(), end])
+        .flatten()
+        .copied()
+        .collect()
 }
 
 /// Whether it can be printed at all.

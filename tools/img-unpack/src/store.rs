@@ -1,107 +1,113 @@
-//! DIR: layers under their digests, nothing half made under such a name, one run at a time.
+//! Where layers are: under their digests, nothing half made under such a name.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use common::fail::Hint;
 use common::inroot::kind;
-use common::{Context, Fail, entry, sys};
+use common::{Context, Fail, sys};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, open, renameat};
-use nix::sys::stat::{Mode, SFlag, fchmod, fstat, mkdirat};
+use nix::fcntl::{FlockArg, OFlag, renameat};
+use nix::sys::stat::{Mode, SFlag, fchmod, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, unlinkat};
 use serde_json::{Value, json};
 
 use crate::digest::Digest;
-use crate::files::create;
+use crate::held::{Held, write};
+use crate::locks::Locks;
 use crate::lower::{look, open_dir};
 use crate::policy::Policy;
 use crate::remove;
 
-/// DIR, locked.
-pub(crate) struct Store<'a> {
-    path: &'a Path,
-    dir: Flock<OwnedFd>,
-    pub(crate) layers: OwnedFd,
-    /// It was not there before.
-    made: bool,
+/// The directory that the layers' are in.
+pub(crate) const LAYERS: &str = "layers";
+
+/// Layers, of one image's directory or shared by several.
+pub(crate) struct Store {
+    /// As the caller named it.
+    path: PathBuf,
+    /// Where layers are made and named.
+    layers: OwnedFd,
+    shared: Option<Shared>,
 }
 
-impl<'a> Store<'a> {
-    /// Makes DIR where it is missing, waits for other runs, removes what killed ones left.
-    ///
-    /// A new DIR is its owner's alone: it holds set-user-ID files (CVE-2021-41103).
-    pub(crate) fn open(path: &'a Path) -> Result<Self, Fail> {
-        let mut made = false;
-        let dir = loop {
-            match nix::unistd::mkdir(path, Mode::S_IRWXU) {
-                Ok(()) => made = true,
-                Err(Errno::EEXIST) => {}
-                Err(e) => return Err(e).cannot("make directory", path),
-            }
-            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-            let dir = match open(path, flags, Mode::empty()) {
-                Err(Errno::ENOENT) => continue,
-                other => other.cannot("open directory", path)?,
-            };
-            let dir = Flock::lock(dir, FlockArg::LockExclusive)
-                .map_err(|(_, e)| e)
-                .cannot("lock", path)?;
-            // The run that was waited for may have failed and taken its DIR away.
-            if fstat(&*dir).cannot("look at", path)?.st_nlink > 0 {
-                break dir;
-            }
-            made = false;
-        };
-        let made_layers = mkdirat(&*dir, "layers", Mode::from_bits_truncate(0o755));
-        match made_layers {
-            Ok(()) | Err(Errno::EEXIST) => {}
-            Err(e) => return Err(e).cannot("make directory", path.join("layers")),
-        }
-        let layers = open_dir(dir.as_fd(), b"layers")
-            .cannot("open directory", path.join("layers"))?;
-        let store = Self { path, dir, layers, made };
-        store.sweep()?;
-        Ok(store)
+/// What keeps runs on a shared store apart.
+struct Shared {
+    /// Held by all runs, and by `--gc` alone.
+    held: Held,
+    locks: Locks,
+}
+
+/// A layer that is there.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) name: String,
+    pub(crate) record: Value,
+}
+
+impl AsFd for Store {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.layers.as_fd()
+    }
+}
+
+impl Store {
+    /// The layers of one image, in its own directory, which the caller holds alone.
+    pub(crate) fn own(held: &Held) -> Result<Self, Fail> {
+        let layers = held.inner(LAYERS)?;
+        held.sweep(layers.as_fd())?;
+        Ok(Self { path: held.path().to_owned(), layers, shared: None })
     }
 
-    /// Removes unfinished things.
-    fn sweep(&self) -> Result<(), Fail> {
-        for at in [self.dir.as_fd(), self.layers.as_fd()] {
-            let clean = || -> nix::Result<()> {
-                for entry in nix::dir::Dir::from_fd(open_dir(at, b".")?)?.iter() {
-                    let name = entry?.file_name().to_bytes().to_vec();
-                    if name.starts_with(remove::PREFIX.as_bytes()) {
-                        remove::tree(at, &name)?;
-                    }
-                }
-                Ok(())
-            };
-            clean().cannot("remove what an earlier run left in", self.path).hint_on(
-                Errno::EPERM,
-                "its files belong to others: remove it as the one who made it",
-            )?;
-        }
-        Ok(())
+    /// Layers that go on to be parts of one root, and get no names.
+    pub(crate) fn unnamed(held: &Held) -> Result<Self, Fail> {
+        let here = open_dir(held.as_fd(), b".").cannot("open directory", held.path())?;
+        Ok(Self { path: held.path().to_owned(), layers: here, shared: None })
     }
 
-    /// After a failure: all that this run made goes, the layers that were finished too.
-    pub(crate) fn abandon(self, finished: &[Digest]) {
+    /// The layers of many images.
+    pub(crate) fn shared(path: &Path) -> Result<Self, Fail> {
+        let held = Held::open(path, FlockArg::LockShared)?;
+        let layers = held.inner(LAYERS)?;
+        // Alone: what is unfinished is nobody's.
+        if held.relock(FlockArg::LockExclusiveNonblock)? {
+            held.sweep(held.as_fd())?;
+            held.sweep(layers.as_fd())?;
+        }
+        held.relock(FlockArg::LockShared)?;
+        let locks = Locks::open(held.as_fd()).cannot("lock", path)?;
+        Ok(Self { path: path.to_owned(), layers, shared: Some(Shared { held, locks }) })
+    }
+
+    /// The directory that [`LAYERS`] is in, as the caller named it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory that is shared.
+    pub(crate) fn held(&self) -> Option<&Held> {
+        self.shared.as_ref().map(|shared| &shared.held)
+    }
+
+    /// Waits until no other run works on these layers, and holds them.
+    pub(crate) fn lock(&self, ids: &[Digest]) -> Result<(), Fail> {
+        match &self.shared {
+            Some(shared) => shared.locks.take(ids).cannot("lock", &self.path),
+            None => Ok(()),
+        }
+    }
+
+    /// After a failure: what this run made goes. Layers of a shared store that were
+    /// verified stay; others may use them already.
+    pub(crate) fn abandon(self, finished: &[String]) {
+        if self.shared.is_some() {
+            return;
+        }
         // The failure that led here is the one to tell.
-        let layers = self.layers.as_fd();
-        for hex in finished.iter().map(Digest::hex) {
+        for name in finished {
             let away = remove::name();
-            let _ = renameat(layers, hex.as_str(), layers, away.as_str());
-            let _ = unlinkat(
-                layers,
-                format!("{hex}.json").as_str(),
-                UnlinkatFlags::NoRemoveDir,
-            );
-        }
-        let _ = self.sweep();
-        if self.made {
-            let _ = unlinkat(&*self.dir, "layers", UnlinkatFlags::RemoveDir);
-            let _ = std::fs::remove_dir(self.path);
+            let _ = renameat(&self.layers, name.as_str(), &self.layers, away.as_str());
+            let _ = unlinkat(&self.layers, record_name(name).as_str(), FILE);
+            let _ = remove::tree(self.as_fd(), away.as_bytes());
         }
     }
 
@@ -110,7 +116,7 @@ impl<'a> Store<'a> {
         let name = remove::name();
         let make = || {
             mkdirat(&self.layers, name.as_str(), Mode::S_IRWXU)?;
-            let dir = open_dir(self.layers.as_fd(), name.as_bytes())?;
+            let dir = open_dir(self.as_fd(), name.as_bytes())?;
             // Set-group-ID and default ACLs of DIR would go on to all that is made in it.
             match sys::fremovexattr(dir.as_fd(), c"system.posix_acl_default") {
                 Ok(()) | Err(Errno::ENODATA | Errno::EOPNOTSUPP) => {}
@@ -121,79 +127,87 @@ impl<'a> Store<'a> {
             fchmod(&dir, Mode::S_IRWXU)?;
             Ok(dir)
         };
-        let dir = make().cannot("make directory in", self.path.join("layers"))?;
+        let dir = make().cannot("make directory in", self.path.join(LAYERS))?;
         Ok((name, dir))
     }
 
-    /// Gives a finished layer its name; its record comes first.
+    /// Takes a layer away that is not finished.
+    pub(crate) fn drop(&self, name: &str) {
+        // What is left is removed by the next run.
+        let _ = remove::tree(self.as_fd(), name.as_bytes());
+    }
+
+    /// Gives a finished layer its name, the first that is free; its record comes first.
     pub(crate) fn finish(
         &self,
-        name: &str,
-        id: &Digest,
+        temporary: &str,
+        names: &[String],
         record: &Value,
-    ) -> Result<(), Fail> {
-        let hex = id.hex();
-        self.write(self.layers.as_fd(), &format!("{hex}.json"), &text(record))?;
-        renameat(&self.layers, name, &self.layers, hex.as_str())
-            .cannot("give its name to layer", id.to_string())
+    ) -> Result<String, Fail> {
+        for name in names {
+            if self.is_taken(name)? {
+                continue;
+            }
+            let text = format!("{record:#}\n");
+            write(self.as_fd(), &record_name(name), text.as_bytes())
+                .and_then(|()| {
+                    renameat(&self.layers, temporary, &self.layers, name.as_str())
+                })
+                .cannot("give its name to layer", name)?;
+            return Ok(name.clone());
+        }
+        Err(Fail::cannot("give its name to layer", names.concat(), "it is taken"))
+    }
+
+    fn is_taken(&self, name: &str) -> Result<bool, Fail> {
+        let found = look(self.as_fd(), name.as_bytes()).cannot("look at layer", name)?;
+        match found {
+            None => Ok(false),
+            Some(stat) if kind(&stat) == SFlag::S_IFDIR => Ok(true),
+            Some(_) => Err(Fail::cannot("use layer", name, "it is no directory")),
+        }
     }
 
     /// The record of a layer that is there.
-    pub(crate) fn record(&self, id: &Digest) -> Result<Option<Value>, Fail> {
-        let hex = id.hex();
-        let found = look(self.layers.as_fd(), hex.as_bytes());
-        match found.cannot("look at layer", id.to_string())? {
-            None => return Ok(None),
-            Some(stat) if kind(&stat) == SFlag::S_IFDIR => {}
-            Some(_) => {
-                return Err(Fail::cannot(
-                    "use layer",
-                    id.to_string(),
-                    "it is no directory",
-                ));
-            }
+    pub(crate) fn record(&self, name: &str) -> Result<Option<Value>, Fail> {
+        if !self.is_taken(name)? {
+            return Ok(None);
         }
-        let name = format!("{hex}.json");
+        let record = record_name(name);
         let flags =
             OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = nix::fcntl::openat(&self.layers, name.as_str(), flags, Mode::empty());
+        let file = nix::fcntl::openat(self, record.as_str(), flags, Mode::empty());
         let file = match file {
             Err(Errno::ENOENT) => return Ok(Some(json!({}))),
-            other => other.cannot("open", &name)?,
+            other => other.cannot("open", &record)?,
         };
         let text =
-            std::io::read_to_string(std::fs::File::from(file)).cannot("read", &name)?;
+            std::io::read_to_string(std::fs::File::from(file)).cannot("read", &record)?;
         Ok(Some(serde_json::from_str(&text).unwrap_or_else(|_| json!({}))))
     }
 
-    /// Opens a finished layer.
-    pub(crate) fn layer(&self, id: &Digest) -> Result<OwnedFd, Fail> {
-        open_dir(self.layers.as_fd(), id.hex().as_bytes())
-            .cannot("open layer", id.to_string())
+    /// Opens a layer, finished or not.
+    pub(crate) fn layer(&self, name: &str) -> Result<OwnedFd, Fail> {
+        open_dir(self.as_fd(), name.as_bytes()).cannot("open layer", name)
     }
 
-    /// config.json, then image.json: what names a config must not outlive it.
-    pub(crate) fn publish(&self, config: &[u8], image: &Value) -> Result<(), Fail> {
-        match unlinkat(&*self.dir, "image.json", UnlinkatFlags::NoRemoveDir) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(e) => return Err(e).cannot("replace", self.path.join("image.json")),
-        }
-        self.write(self.dir.as_fd(), "config.json", config)?;
-        self.write(self.dir.as_fd(), "image.json", &text(image))
-    }
-
-    /// A file that is there as a whole or not at all.
-    fn write(&self, at: BorrowedFd<'_>, name: &str, content: &[u8]) -> Result<(), Fail> {
-        let temporary = remove::name();
-        let write = || {
-            let fd = create(at, temporary.as_bytes(), 0o644)?;
-            entry::write_all(std::os::fd::AsRawFd::as_raw_fd(&fd), content)?;
-            renameat(at, temporary.as_str(), at, name)
-        };
-        write().cannot("write", self.path.join(name))
+    /// Waits until all that was made is on the disk.
+    pub(crate) fn sync(&self) -> Result<(), Fail> {
+        nix::unistd::syncfs(self).cannot("sync", &self.path)
     }
 }
 
-fn text(value: &Value) -> Vec<u8> {
-    format!("{value:#}\n").into_bytes()
+const FILE: UnlinkatFlags = UnlinkatFlags::NoRemoveDir;
+
+/// What a layer's record is called.
+pub(crate) fn record_name(layer: &str) -> String {
+    format!("{layer}.json")
+}
+
+/// What a layer may be called: its digest, and where another that depends on other layers
+/// has that, its digest and that of the layers below.
+pub(crate) fn names(id: &Digest, below: Option<&Digest>) -> Vec<String> {
+    let hex = id.hex();
+    let longer = below.map(|below| format!("{hex}-{}", below.hex()));
+    std::iter::once(hex).chain(longer).collect()
 }

@@ -2,15 +2,15 @@
 //! writes files, and the one with less to do hashes. Chunks are used again.
 
 use std::io::{self, BufRead, Read};
-use std::os::unix::fs::FileExt;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::Builder;
 
 use common::{Context, Fail};
+use nix::errno::Errno;
 use sha2::Digest as _;
 
-use crate::archive::Blob;
 use crate::digest::Digest;
+use crate::gauge::Gauge;
 use crate::tar::{Input, bad};
 
 const CHUNK: usize = 256 * 1024;
@@ -31,16 +31,17 @@ pub(crate) enum Hashing {
 /// Lets `work` read a stream to where it wants, reads on to its end, and hashes it all.
 pub(crate) fn hashed<T>(
     source: Box<dyn Read + Send + '_>,
-    (limit, hashing): (u64, Hashing),
-    work: impl FnOnce(&mut Chunks) -> Result<T, Fail>,
+    (gauge, hashing): (&Gauge, Hashing),
+    work: impl FnOnce(&mut Chunks<'_>) -> Result<T, Fail>,
 ) -> Result<(T, Digest, u64), Fail> {
     let (give_back, used) = channel();
     let (to, from) = sync_channel(QUEUE);
     let at_sink = (hashing == Hashing::Sink).then(Hash::default);
     let at_source = (hashing == Hashing::Source).then(Hash::default);
-    let mut chunks = Chunks { from, give_back, now: Vec::new(), at: 0, hash: at_sink };
+    let (now, hash) = (Vec::new(), at_sink);
+    let mut chunks = Chunks { from, give_back, gauge, now, at: 0, hash };
     std::thread::scope(|scope| {
-        let feeder = Feeder { to, used, limit, hash: at_source };
+        let feeder = Feeder { to, used, gauge, hash: at_source };
         let feeder = Builder::new()
             .spawn_scoped(scope, move || feeder.all(source))
             .failed_to("start a thread")?;
@@ -73,17 +74,16 @@ impl Hash {
 }
 
 /// The sending side.
-struct Feeder {
+struct Feeder<'a> {
     to: SyncSender<Message>,
     used: Receiver<Vec<u8>>,
-    limit: u64,
+    gauge: &'a Gauge,
     hash: Option<Hash>,
 }
 
-impl Feeder {
+impl Feeder<'_> {
     /// Sends all there is; stops where nobody listens any more.
     fn all(mut self, mut source: Box<dyn Read + Send + '_>) -> Option<Hash> {
-        let mut left = self.limit;
         loop {
             let mut chunk = self.used.try_recv().unwrap_or_default();
             if let Err(error) = fill(source.as_mut(), &mut chunk) {
@@ -94,11 +94,10 @@ impl Feeder {
                 return self.hash;
             }
             let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-            let Some(rest) = left.checked_sub(size) else {
+            if !self.gauge.take_bytes(size) {
                 let _ = self.to.send(Err(bad("it unpacks to more than --max-size")));
                 return self.hash;
-            };
-            left = rest;
+            }
             if let Some(hash) = &mut self.hash {
                 hash.update(&chunk);
             }
@@ -126,15 +125,16 @@ fn fill(source: &mut dyn Read, chunk: &mut Vec<u8>) -> io::Result<()> {
 }
 
 /// The receiving side, read in place.
-pub(crate) struct Chunks {
+pub(crate) struct Chunks<'a> {
     from: Receiver<Message>,
     give_back: Sender<Vec<u8>>,
+    gauge: &'a Gauge,
     now: Vec<u8>,
     at: usize,
     hash: Option<Hash>,
 }
 
-impl Chunks {
+impl Chunks<'_> {
     fn drain(&mut self) -> Result<(), Fail> {
         loop {
             let rest = self.fill_buf().failed_to("read to the end")?.len();
@@ -146,12 +146,15 @@ impl Chunks {
     }
 }
 
-impl BufRead for Chunks {
+impl BufRead for Chunks<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.at >= self.now.len() {
             // The reader may have come to its end.
             let _ = self.give_back.send(std::mem::take(&mut self.now));
             self.at = 0;
+            if self.gauge.is_over() {
+                return Err(Errno::ECANCELED.into());
+            }
             // No sender, no more: the end.
             self.now = self.from.recv().unwrap_or_else(|_| Ok(Vec::new()))?;
             if let Some(hash) = &mut self.hash {
@@ -166,7 +169,7 @@ impl BufRead for Chunks {
     }
 }
 
-impl Read for Chunks {
+impl Read for Chunks<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.fill_buf()?.read(buf)?;
         self.consume(n);
@@ -174,7 +177,7 @@ impl Read for Chunks {
     }
 }
 
-impl Input for Chunks {
+impl Input for Chunks<'_> {
     fn skip(&mut self, mut n: u64) -> io::Result<()> {
         while n > 0 {
             let have = self.fill_buf()?.len();
@@ -189,55 +192,6 @@ impl Input for Chunks {
     }
 }
 
-/// A blob's bytes, and their digest once all were read, where it is wanted.
-pub(crate) fn blob(of: &Blob, wanted: bool) -> (BlobReader, BlobDigest) {
-    let (to, digest) = channel();
-    let hasher = wanted.then(sha2::Sha256::new);
-    let reader = BlobReader { blob: of.clone(), hasher, to };
-    (reader, BlobDigest(digest))
-}
-
-/// Reads a part of a file.
-pub(crate) struct BlobReader {
-    blob: Blob,
-    hasher: Option<sha2::Sha256>,
-    to: Sender<Digest>,
-}
-
-/// What a [`BlobReader`] has read.
-pub(crate) struct BlobDigest(Receiver<Digest>);
-
-impl BlobDigest {
-    /// None where not all was read.
-    pub(crate) fn finish(self) -> Option<Digest> {
-        self.0.recv().ok()
-    }
-}
-
-impl Read for BlobReader {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.blob.size).unwrap_or(usize::MAX).min(buf.len());
-        let part = buf.get_mut(..most).unwrap_or_default();
-        let n = self.blob.file.read_at(part, self.blob.offset)?;
-        let read = u64::try_from(n).unwrap_or(0);
-        self.blob.offset = self.blob.offset.saturating_add(read);
-        self.blob.size = self.blob.size.saturating_sub(read);
-        if n == 0 && most > 0 {
-            return Err(bad("the archive became shorter"));
-        }
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(part.get(..n).unwrap_or_default());
-        }
-        if self.blob.size == 0
-            && let Some(hasher) = self.hasher.take()
-        {
-            // Who asked may have failed meanwhile.
-            let _ = self.to.send(Digest::finish(hasher));
-        }
-        Ok(n)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,10 +201,11 @@ mod tests {
         let data = vec![7; 3 * CHUNK + 5];
         let source = Box::new(&data[..]);
 
-        let (byte, digest, size) = hashed(source, (u64::MAX, Hashing::Sink), |chunks| {
-            Ok(chunks.fill_buf().unwrap().first().copied())
-        })
-        .unwrap();
+        let (byte, digest, size) =
+            hashed(source, (&Gauge::new(u64::MAX, 0), Hashing::Sink), |chunks| {
+                Ok(chunks.fill_buf().unwrap().first().copied())
+            })
+            .unwrap();
 
         assert_eq!((byte, size), (Some(7), u64::try_from(data.len()).unwrap()));
         assert_eq!(digest, Digest::of(&data));
@@ -260,7 +215,9 @@ mod tests {
     fn a_stream_above_the_limit_is_an_error_and_ends() {
         let endless = Box::new(io::repeat(0));
 
-        let fail = hashed(endless, (1 << 20, Hashing::Source), |_| Ok(())).unwrap_err();
+        let fail =
+            hashed(endless, (&Gauge::new(1 << 20, 0), Hashing::Source), |_| Ok(()))
+                .unwrap_err();
 
         assert_eq!(
             fail.text,
@@ -273,8 +230,10 @@ mod tests {
         let endless = Box::new(io::repeat(0));
 
         let fail =
-            hashed::<()>(endless, (u64::MAX, Hashing::Sink), |_| Err(Fail::new("no")))
-                .unwrap_err();
+            hashed::<()>(endless, (&Gauge::new(u64::MAX, 0), Hashing::Sink), |_| {
+                Err(Fail::new("no"))
+            })
+            .unwrap_err();
 
         assert_eq!(fail.text, "no");
     }

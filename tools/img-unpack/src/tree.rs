@@ -19,8 +19,9 @@ use crate::remove;
 
 /// As many links as the kernel follows, path_resolution(7).
 const MAX_LINKS: usize = 40;
-/// Open directories that are kept; RLIMIT_NOFILE is 1024 by default.
-const MAX_CACHED: usize = 200;
+/// Open directories that are kept, of each layer at work; RLIMIT_NOFILE is 1024 by
+/// default, and 500 layers below may be open.
+const MAX_CACHED: usize = 100;
 /// openat2(2) takes less than PATH_MAX at a time.
 const MAX_PATH: usize = 4000;
 /// A million directories with paths of 64 bytes.
@@ -40,7 +41,7 @@ pub(crate) struct Tree<'a> {
     pub(crate) root: OwnedFd,
     /// Where it lies; what is replaced is moved there first.
     pub(crate) store: BorrowedFd<'a>,
-    pub(crate) lowers: &'a Lowers,
+    pub(crate) lowers: &'a Lowers<'a>,
     cache: HashMap<Vec<u8>, OwnedFd>,
     /// All directories, by path: a parent comes before its children.
     pub(crate) dirs: BTreeMap<Vec<u8>, Dir>,
@@ -71,7 +72,11 @@ pub(crate) fn cannot<T>(
 }
 
 impl<'a> Tree<'a> {
-    pub(crate) fn new(root: OwnedFd, store: BorrowedFd<'a>, lowers: &'a Lowers) -> Self {
+    pub(crate) fn new(
+        root: OwnedFd,
+        store: BorrowedFd<'a>,
+        lowers: &'a Lowers<'a>,
+    ) -> Self {
         Self {
             root,
             store,
@@ -290,7 +295,13 @@ impl<'a> Tree<'a> {
             other.strip_prefix(path).is_some_and(|r| r.is_empty() || r.starts_with(b"/"))
         };
         self.cache.retain(|other, _| !below(other));
-        self.dirs.retain(|other, _| !below(other));
+        self.dirs.remove(path);
+        // Behind `PATH/` and before `PATH0`, the next byte.
+        let (from, to) = (join(path, b""), [path, b"0"].concat());
+        while let Some((inner, _)) = self.dirs.range(from.clone()..to.clone()).next() {
+            let inner = inner.clone();
+            self.dirs.remove(&inner);
+        }
     }
 }
 

@@ -1,101 +1,210 @@
-//! Carries a plan out.
+//! Carries a plan out: layers are unpacked side by side and get their names in order.
 
-use std::io::BufReader;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 
-use common::fail::Hint;
 use common::{Context, Fail};
+use nix::errno::Errno;
+use nix::fcntl::FlockArg;
 use nix::sys::stat::{Mode, umask};
-use serde_json::{Value, json};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use serde_json::Value;
 
-use crate::apply::Work;
-use crate::archive::{Archive, Blob};
-use crate::decode;
+use crate::archive::Archive;
 use crate::digest::Digest;
-use crate::files::{Attributes, Skipped};
-use crate::lower::Lowers;
-use crate::manifest::Layer;
-use crate::plan::{Plan, Step};
-use crate::policy::Policy;
-use crate::store::Store;
-use crate::stream::{self, Hashing};
-use crate::summary::summary;
-use crate::tree::Tree;
+use crate::gauge::Gauge;
+use crate::held::Held;
+use crate::images;
+use crate::job::{Job, Made, Site, Wanted};
+use crate::lower::look;
+use crate::manifest::{Image, Layer};
+use crate::merge::Merge;
+use crate::plan::{Output, Plan};
+use crate::report::Report;
+use crate::source::Source;
+use crate::stack::Stack;
+use crate::store::{LAYERS, Store, names};
+use crate::summary::{Placed, summary};
+use crate::workers;
 
-/// What may still be unpacked.
-struct Budget {
-    bytes: u64,
-    entries: u64,
+/// What a root file system is called in DIR.
+const ROOTFS: &str = "rootfs";
+
+/// What was unpacked.
+pub(crate) struct Unpacked {
+    /// The image; of a root file system, the one it became.
+    pub(crate) image: Image,
+    /// The directories to be mounted, bottom first.
+    pub(crate) directories: Vec<PathBuf>,
+    /// image.json.
+    pub(crate) summary: Value,
 }
 
-/// Unpacks; the layers' directories, bottom first, and image.json.
+/// Where the layers are read from.
+pub(crate) enum Input<'a> {
+    /// An image that was found in an archive.
+    Image(&'a Archive),
+    /// A root file system: a tar that is the one layer.
+    Rootfs(File, &'a Path),
+}
+
+/// Unpacks.
 pub(crate) fn unpack(
     plan: &Plan,
-    archive: &Archive,
-) -> Result<(Vec<PathBuf>, Value), Fail> {
+    input: Input<'_>,
+    report: &Report,
+) -> Result<Unpacked, Fail> {
     // The image's modes are meant as they are; COMMAND gets the caller's umask back.
     let before = umask(Mode::empty());
-    let result = steps(plan, archive);
+    let result = in_place(plan, input, report);
     umask(before);
     result
 }
 
-fn steps(plan: &Plan, archive: &Archive) -> Result<(Vec<PathBuf>, Value), Fail> {
-    let Some((Step::Open(dir), rest)) = plan.steps.split_first() else {
-        return Err(Fail::new("cannot carry out a plan without a place"));
-    };
-    let store = Store::open(dir)?;
-    let mut finished = Vec::new();
-    match fill(plan, rest, archive, (&store, &mut finished)) {
-        Ok(summary) => {
-            let place = |layer: &Layer| dir.join("layers").join(layer.diff_id.hex());
-            Ok((plan.image.layers.iter().map(place).collect(), summary))
-        }
-        Err(fail) => {
-            store.abandon(&finished);
-            Err(fail)
+fn in_place(plan: &Plan, input: Input<'_>, report: &Report) -> Result<Unpacked, Fail> {
+    let held = Held::open(&plan.dir, FlockArg::LockExclusive)?;
+    let done = held.sweep(held.as_fd()).and_then(|()| open_store(plan, &held)).and_then(
+        |store| {
+            let mut finished = Vec::new();
+            let place = (&held, &store, &mut finished);
+            let done = fill(plan, input, report, place);
+            if done.is_err() {
+                store.abandon(&finished);
+            }
+            done
+        },
+    );
+    if done.is_err() {
+        held.abandon();
+    }
+    done
+}
+
+fn open_store(plan: &Plan, held: &Held) -> Result<Store, Fail> {
+    match &plan.output {
+        Output::Layers => Store::own(held),
+        Output::Shared(path) => Store::shared(path),
+        Output::Flat => {
+            let at = plan.dir.join(ROOTFS);
+            let there = look(held.as_fd(), ROOTFS.as_bytes()).cannot("look at", &at)?;
+            match there {
+                None => Store::unnamed(held),
+                Some(_) => Err(Fail::cannot("unpack to", at, Errno::EEXIST.desc())
+                    .hint("remove it, or name another directory")),
+            }
         }
     }
 }
 
 fn fill(
     plan: &Plan,
-    steps: &[Step],
-    archive: &Archive,
-    (store, finished): (&Store<'_>, &mut Vec<Digest>),
-) -> Result<Value, Fail> {
+    input: Input<'_>,
+    report: &Report,
+    (held, store, finished): (&Held, &Store, &mut Vec<String>),
+) -> Result<Unpacked, Fail> {
     let policy = &plan.policy;
-    let mut budget = Budget { bytes: policy.max_size, entries: policy.max_files };
-    let mut lowers = Lowers::default();
+    let gauge = Gauge::new(policy.max_size, policy.max_files);
+    let site = Site { policy, store, stack: Stack::default(), gauge };
+    let (mut placed, jobs) = survey(plan, &site, input)?;
+    let mut parts = Vec::new();
+    report.start(&jobs, placed.len());
+    workers::all(&site, &jobs, report, |job, made| {
+        let layer = if plan.output == Output::Flat {
+            let layer = Placed::unnamed(&made);
+            parts.push(made);
+            layer
+        } else {
+            let layer = name(&site, job, made)?;
+            finished.extend(layer.name.clone().filter(|_| layer.is_new));
+            layer
+        };
+        report.layer(job.index, &layer)?;
+        if let Some(place) = placed.get_mut(job.index) {
+            *place = Some(layer);
+        }
+        Ok(())
+    })?;
+    let placed: Vec<Placed> = placed.into_iter().flatten().collect();
+    if plan.output == Output::Flat {
+        merge(plan, &site, parts)?;
+    }
+    let ids: Vec<Digest> = placed.iter().map(|layer| layer.diff_id).collect();
+    let image = plan.image_of(&ids);
+    let summary = publish(plan, (held, store), &image, &placed)?;
+    report.end(&image, &plan.dir)?;
+    let layers = store.path().join(LAYERS);
+    let directories = match plan.output {
+        Output::Flat => vec![plan.dir.join(ROOTFS)],
+        Output::Layers | Output::Shared(_) => {
+            placed.iter().flat_map(|p| &p.name).map(|name| layers.join(name)).collect()
+        }
+    };
+    Ok(Unpacked { image, directories, summary })
+}
+
+/// What is there already, and what is to be done.
+fn survey(
+    plan: &Plan,
+    site: &Site<'_>,
+    input: Input<'_>,
+) -> Result<(Vec<Option<Placed>>, Vec<Job>), Fail> {
+    let archive = match input {
+        Input::Image(archive) => archive,
+        Input::Rootfs(file, image) => {
+            let name = image.display().to_string();
+            let (wanted, source) = (Wanted::Rootfs(name), Source::Stream(file));
+            let job = Job { index: 0, wanted, below: None, source };
+            return Ok((vec![None], vec![job]));
+        }
+    };
+    let layers = plan.image.iter().flat_map(|image| &image.layers);
     let mut chain = None;
-    let (mut records, mut told) = (Vec::new(), Value::Null);
-    for step in steps {
-        match step {
-            Step::Open(dir) => {
-                return Err(Fail::cannot("open twice", dir, "planned wrongly"));
-            }
-            Step::Layer { layer, .. } => {
-                let record = if let Some(known) = store.record(&layer.diff_id)? {
-                    reuse(policy, layer, chain, known)?
-                } else {
-                    let blob = archive.blob(&layer.member)?;
-                    let below = (&lowers, chain);
-                    let record = one(policy, store, below, (layer, &blob), &mut budget)?;
-                    finished.push(layer.diff_id);
-                    record
-                };
-                records.push(record);
-                lowers.0.insert(0, store.layer(&layer.diff_id)?);
-                chain = Some(chain_id(chain, layer.diff_id));
-            }
-            Step::Publish => {
-                told = summary(&plan.image, &records);
-                store.publish(&plan.image.config, &told)?;
-            }
+    let mut wanted = Vec::new();
+    for layer in layers {
+        wanted.push((layer, chain));
+        chain = Some(chain_id(chain, layer.diff_id));
+    }
+    if plan.output == Output::Flat {
+        let jobs = wanted.iter().enumerate();
+        let jobs = jobs.map(|(i, (layer, below))| job(archive, i, layer, *below));
+        return Ok((
+            wanted.iter().map(|_| None).collect(),
+            jobs.collect::<Result<_, _>>()?,
+        ));
+    }
+    let find = |(layer, below): &(&Layer, Option<Digest>)| {
+        site.find(&layer.diff_id, below.as_ref())
+    };
+    let mut missing = Vec::new();
+    for one in &wanted {
+        if find(one)?.is_none() {
+            missing.push(one.0.diff_id);
         }
     }
-    Ok(told)
+    // Who was waited for may have made them.
+    site.store.lock(&missing)?;
+    let (mut placed, mut jobs) = (Vec::new(), Vec::new());
+    for (i, one) in wanted.iter().enumerate() {
+        let found = find(one)?;
+        match &found {
+            Some(found) => site.stack.put(i, site.store.layer(&found.name)?),
+            None => jobs.push(job(archive, i, one.0, one.1)?),
+        }
+        placed.push(found.map(|found| Placed::found(one.0.diff_id, found)));
+    }
+    Ok((placed, jobs))
+}
+
+fn job(
+    archive: &Archive,
+    index: usize,
+    layer: &Layer,
+    below: Option<Digest>,
+) -> Result<Job, Fail> {
+    let digest = layer.blob.map(|(digest, _)| digest);
+    let source = Source::Blob(archive.blob(&layer.member)?, digest);
+    Ok(Job { index, wanted: Wanted::Layer(layer.diff_id), below, source })
 }
 
 /// The digest of a stack of layers: image-spec, config.md, "Layer ChainID".
@@ -106,96 +215,67 @@ fn chain_id(below: Option<Digest>, layer: Digest) -> Digest {
     }
 }
 
-/// A layer that is there serves if it would come out the same again.
-fn reuse(
-    policy: &Policy,
-    layer: &Layer,
-    chain: Option<Digest>,
-    record: Value,
-) -> Result<Value, Fail> {
-    let id = layer.diff_id.to_string();
-    let cannot = |reason: &str| {
-        Err(Fail::cannot("use layer", &id, reason)).hint("unpack to another directory")
-    };
-    let get = |key: &str| record.get(key).and_then(Value::as_str);
-    if get("diff-id") != Some(id.as_str()) {
-        return cannot("it is there, but not from here");
-    }
-    if get("owners") != Some(policy.owners_record().as_str()) {
-        return cannot("it was unpacked with other owners");
-    }
-    let skipped = record.get("skipped-devices").and_then(Value::as_u64).unwrap_or(0);
-    if skipped > 0 && policy.devices != crate::policy::Devices::Skip {
-        return cannot("it was unpacked without its devices");
-    }
-    match get("chain-id-below") {
-        Some(below) if Some(below) != chain.map(|c| c.to_string()).as_deref() => {
-            cannot("it was unpacked upon other layers, and depends on them")
-        }
-        Some(_) | None => Ok(record),
-    }
-}
-
-/// Unpacks a layer under a temporary name; the right one comes when all is verified.
-fn one(
-    policy: &Policy,
-    store: &Store<'_>,
-    (lowers, chain): (&Lowers, Option<Digest>),
-    (layer, blob): (&Layer, &Blob),
-    budget: &mut Budget,
-) -> Result<Value, Fail> {
-    let id = layer.diff_id.to_string();
-    let (name, root) = store.begin(policy)?;
-    let tree = Tree::new(root, std::os::fd::AsFd::as_fd(&store.layers), lowers);
-    let attributes = Attributes { policy, skipped: Skipped::default() };
-    let mut work = Work::new(tree, attributes);
-    let mut head = [0; 8];
-    let n = blob.file.read_at(&mut head, blob.offset).cannot("read layer", &id)?;
-    let n = n.min(usize::try_from(blob.size).unwrap_or(8));
-    let coding = decode::sniff(head.get(..n).unwrap_or_default()).map_err(|unread| {
-        Fail::cannot("read layer", &id, format!("compressed with {}", unread.name))
-            .hint("gzip, zstd, bzip2 and xz are read")
-    })?;
-    let (source, blob_digest) = stream::blob(blob, layer.blob.is_some());
-    let source = BufReader::with_capacity(1 << 17, source);
-    let decoded = decode::decoder(coding, source, policy.max_ratio);
-    let hashing =
-        if coding == decode::Coding::Plain { Hashing::Source } else { Hashing::Sink };
-    let ((), digest, size) =
-        stream::hashed(decoded, (budget.bytes, hashing), |chunks| {
-            work.all(&id, chunks, budget.entries)
-        })?;
-    if let Some((wanted, _)) = layer.blob
-        && blob_digest.finish() != Some(wanted)
+/// Gives a layer that is verified, as all below it are, its name.
+fn name(site: &Site<'_>, job: &Job, made: Made) -> Result<Placed, Fail> {
+    let Made { temporary, diff_id, record, .. } = made;
+    let below = job.below.as_ref();
+    // Of a root file system it is known only now.
+    if matches!(job.wanted, Wanted::Rootfs(_))
+        && let Some(found) = site.find(&diff_id, below)?
     {
-        return Err(Fail::cannot(
-            "unpack layer",
-            &id,
-            "the digest of its blob is another",
-        ));
+        site.store.drop(&temporary);
+        return Ok(Placed::found(diff_id, found));
     }
-    if digest != layer.diff_id {
-        return Err(Fail::cannot("unpack layer", &id, "its digest is another"));
+    if site.policy.sync {
+        site.store.sync()?;
     }
-    budget.bytes = budget.bytes.saturating_sub(size);
-    budget.entries = budget.entries.saturating_sub(work.entries);
-    let record = record(layer, &work, size, chain);
-    drop(work);
-    store.finish(&name, &layer.diff_id, &record)?;
-    Ok(record)
+    let name = site.store.finish(&temporary, &names(&diff_id, below), &record)?;
+    Ok(Placed { diff_id, name: Some(name), record, is_new: true })
 }
 
-fn record(layer: &Layer, work: &Work<'_>, size: u64, chain: Option<Digest>) -> Value {
-    let below = chain.map_or_else(|| "none".to_owned(), |c| c.to_string());
-    let skipped = work.attributes.skipped;
-    json!({
-        "format-version": 1,
-        "diff-id": layer.diff_id.to_string(),
-        "size": size,
-        "entries": work.entries,
-        "owners": work.attributes.policy.owners_record(),
-        "skipped-devices": skipped.devices,
-        "skipped-xattrs": skipped.xattrs,
-        "chain-id-below": work.tree.looked_below.then_some(below),
-    })
+/// `--flat`: one root of all layers.
+fn merge(plan: &Plan, site: &Site<'_>, parts: Vec<Made>) -> Result<(), Fail> {
+    let (store, policy) = (site.store, &plan.policy);
+    let mut parts = parts.into_iter();
+    let (bottom, root) = match parts.next() {
+        Some(part) => {
+            let root = store.layer(&part.temporary)?;
+            (part.temporary, root)
+        }
+        None => store.begin(policy)?,
+    };
+    let merge = Merge { store: store.as_fd(), policy, root };
+    for part in parts {
+        merge.layer(&part.temporary, &store.layer(&part.temporary)?, &part.opaques)?;
+    }
+    if policy.sync {
+        store.sync()?;
+    }
+    merge.finish(&bottom, ROOTFS)
+}
+
+/// config.json, then image.json: what names a config must not outlive it.
+fn publish(
+    plan: &Plan,
+    (held, store): (&Held, &Store),
+    image: &Image,
+    placed: &[Placed],
+) -> Result<Value, Fail> {
+    let place = match store.held() {
+        None => None,
+        Some(shared) => Some(images::register(shared, held)?),
+    };
+    let is_flat = plan.output == Output::Flat;
+    let summary = summary(image, placed, place.as_deref(), is_flat.then_some(ROOTFS));
+    match unlinkat(held, "image.json", UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => {}
+        Err(e) => return Err(e).cannot("replace", plan.dir.join("image.json")),
+    }
+    held.write("config.json", &image.config)?;
+    held.write("image.json", format!("{summary:#}\n").as_bytes())?;
+    if plan.policy.sync {
+        store.sync()?;
+        held.sync()?;
+    }
+    Ok(summary)
 }

@@ -8,6 +8,7 @@ use tar::Header;
 use crate::pax::{self, Records};
 use crate::sparse;
 use crate::tar::{Block, bad};
+use crate::xattr;
 
 /// Seconds and nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -105,7 +106,7 @@ fn meta(header: &Header, pax: &Records) -> io::Result<Meta> {
         gid: id(pax.get("gid"), &old.gid)?,
         mtime,
         atime: time("atime")?,
-        xattrs: xattrs(pax)?,
+        xattrs: xattr::all(pax)?,
     })
 }
 
@@ -118,19 +119,6 @@ fn id(pax: Option<&[u8]>, field: &[u8]) -> io::Result<u32> {
     id.and_then(|id| u32::try_from(id).ok())
         .filter(|id| *id != u32::MAX)
         .ok_or_else(|| bad("an owner that is no id from 0 to 4294967294"))
-}
-
-fn xattrs(pax: &Records) -> io::Result<Vec<Xattr>> {
-    let mut all: Vec<Xattr> = Vec::new();
-    for (key, value) in pax.iter() {
-        let Some(name) = key.strip_prefix(b"SCHILY.xattr.") else { continue };
-        let name = CString::new(name).map_err(|_| bad("a malformed attribute"))?;
-        all.retain(|(known, _)| *known != name);
-        all.push((name, value.to_vec()));
-    }
-    // Capabilities last: what is set on a file before may take them away.
-    all.sort_by_key(|(name, _)| name.as_c_str() == c"security.capability");
-    Ok(all)
 }
 
 /// pax and GNU say the same, or readers would disagree about the name.

@@ -148,6 +148,12 @@ impl Attributes<'_> {
     /// Attributes after owner and mode, which take capabilities away; times last.
     fn rest(&mut self, fd: BorrowedFd<'_>, meta: &Meta) -> Result<()> {
         for (name, value) in &meta.xattrs {
+            // An ACL grants access to ids of the image's; squashed, they are the host's.
+            let is_acl = name.as_bytes().starts_with(b"system.posix_acl_");
+            if is_acl && self.policy.owners.is_none() {
+                self.skipped.xattrs = self.skipped.xattrs.saturating_add(1);
+                continue;
+            }
             let done = sys::fsetxattr(fd, name, value);
             self.xattr(name, done)?;
         }

@@ -112,11 +112,13 @@ pub(crate) fn aufs_links(path: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// Attributes that belong to the machine the image was built on, or to overlayfs.
+/// Attributes that belong to the machine the image was built on, or to overlayfs, and
+/// ACLs that name somebody whom only that machine knows.
 pub(crate) fn is_foreign_xattr(name: &[u8]) -> bool {
     // An image that sets trusted.overlay.redirect would show files of other layers.
     name.starts_with(b"trusted.overlay.")
         || name.starts_with(b"user.overlay.")
+        || name.starts_with(b"SCHILY.")
         || matches!(
             name,
             b"security.selinux" | b"security.ima" | b"security.evm" | b"system.nfs4_acl"

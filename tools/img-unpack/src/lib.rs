@@ -10,6 +10,7 @@ use common::chain::Chain;
 use common::{Fail, explain};
 use unpack::Input;
 
+mod acl;
 mod apply;
 mod archive;
 pub mod cli;
@@ -53,6 +54,7 @@ mod tree;
 mod unpack;
 mod workers;
 mod write;
+mod xattr;
 mod zstd;
 
 /// Runs the tool: `args` is argv with the program's name.

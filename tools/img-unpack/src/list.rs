@@ -80,17 +80,19 @@ fn table(members: &dyn Members, images: &[(usize, Image)], end: char) -> String 
         ]
     });
     let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-    let mut text = String::new();
-    for row in &rows {
-        for (column, cell) in row.iter().enumerate() {
-            let cells = rows.iter().filter_map(|row| row.get(column));
-            let width = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
-            let is_last = column.saturating_add(1) == row.len();
-            text += &if is_last { cell.clone() } else { format!("{cell:width$}  ") };
-        }
-        text.push(end);
-    }
-    text
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let line = |row: &[String; 6]| {
+        let wide = |(column, cell): (usize, &String)| {
+            let width = width(column);
+            format!("{cell:width$}")
+        };
+        let cells: Vec<_> = row.iter().enumerate().map(wide).collect();
+        format!("{}{end}", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
 }
 
 /// Bytes as people read them, with three digits.

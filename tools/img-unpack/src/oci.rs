@@ -288,7 +288,9 @@ impl Found {
         let known = self.indexes.iter().find(|(digest, _)| *digest == index.digest);
         if let Some((_, range)) = known {
             let mut again = self.all.get(range.clone()).unwrap_or_default().to_vec();
-            again.iter_mut().for_each(|descriptor| descriptor.inherit(Some(index)));
+            for descriptor in &mut again {
+                descriptor.inherit(Some(index));
+            }
             self.all.extend(again);
             return Ok(());
         }

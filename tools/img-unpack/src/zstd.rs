@@ -85,7 +85,7 @@ mod rust {
                 let [first, rest @ ..] = magic;
                 if rest != *b"\x2a\x4d\x18" || first & 0xf0 != 0x50 {
                     let mut whole = Read::chain(&magic[..], &mut self.source);
-                    self.frame.reset(&mut whole).map_err(broken)?;
+                    self.frame.reset(&mut whole).map_err(|e| broken(&e))?;
                     return Ok(true);
                 }
                 let mut length = [0; 4];
@@ -108,7 +108,9 @@ mod rust {
                 }
                 if self.open && !self.frame.is_finished() {
                     let enough = BlockDecodingStrategy::UptoBytes(buf.len().max(1));
-                    self.frame.decode_blocks(&mut self.source, enough).map_err(broken)?;
+                    self.frame
+                        .decode_blocks(&mut self.source, enough)
+                        .map_err(|e| broken(&e))?;
                     continue;
                 }
                 self.open = self.next_frame()?;
@@ -120,7 +122,7 @@ mod rust {
     }
 
     /// Digests tell of a changed byte, so that a frame's own sum is not looked at.
-    fn broken(error: FrameDecoderError) -> io::Error {
+    fn broken(error: &FrameDecoderError) -> io::Error {
         if let FrameDecoderError::WindowSizeTooBig { .. } = error {
             return io::ErrorKind::OutOfMemory.into();
         }

@@ -10,6 +10,8 @@
 
 #[path = "img-unpack/flat.rs"]
 mod flat;
+#[path = "img-unpack/documents.rs"]
+mod documents;
 #[path = "img-unpack/formats.rs"]
 mod formats;
 #[path = "img-unpack/hostile.rs"]

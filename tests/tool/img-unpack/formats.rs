@@ -1,10 +1,78 @@
 //! Compressions: of layers and of archives, in pieces, cut off, too large, and not as told.
 
-use kit::image::{Image, hex};
+use std::fs;
+
+use kit::image::{Image, describe, hex};
 use kit::{Run, expect, need};
+use serde_json::json;
 
 use super::look::{layers, listing};
-use super::{base, refused, unpack};
+use super::{ANYBODY, base, refused, unpack};
+
+/// What [`base`] becomes.
+const TREE: &str = "d 750/\nd/a 644 \"1\"\nd/b 644 \"2\"\n";
+
+/// What skopeo writes of a docker-archive, each as `place`.
+const SKOPEO: [&str; 8] = [
+    "docker-archive:place:x:1",
+    "oci-archive:place:x",
+    "oci:place:x",
+    "dir:place",
+    "--dest-compress dir:place",
+    "--dest-compress-format gzip oci-archive:place",
+    "--dest-compress-format zstd oci:place:x",
+    "--dest-compress-format zstd:chunked oci-archive:place",
+];
+
+#[test]
+fn whatever_skopeo_writes_is_read() {
+    need!("program:skopeo");
+    let archive = Image::default().layer(base()).docker_save("x:1");
+    for format in SKOPEO {
+        let copy = "skopeo --insecure-policy copy -q docker-archive:image.tar";
+        let script = format!("HOME=$PWD {copy} {format} && exec \"$@\" place box");
+        let run = Run::program("sh").args(["-c", &script, "sh"]);
+        let run = run.arg(kit::tool("img-unpack")).args(ANYBODY);
+        fs::write(run.tmp().join("image.tar"), &archive).unwrap();
+
+        let out = run.run();
+
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.success(), "{format}: {said}");
+        let printed = String::from_utf8(out.stdout.clone()).unwrap();
+        let tree = listing(&layers(out.tmp(), &printed)[0]);
+        assert_eq!(tree, TREE, "{format}");
+    }
+}
+
+#[test]
+fn a_layout_without_directories_is_read_and_checked() {
+    let image = Image::default().layer(base());
+    let (config, layer) = (image.config_json(), base().tar());
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": describe(&config, "application/vnd.docker.container.image.v1+json"),
+        "layers": [describe(&layer, "application/vnd.docker.image.rootfs.diff.tar.gzip")],
+    });
+    let run = |blob: &[u8]| {
+        let run = Run::tool("img-unpack").args(ANYBODY).args(["dir", "box"]);
+        let dir = run.tmp().join("dir");
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("version"), "Directory Transport Version: 1.1\n").unwrap();
+        fs::write(dir.join("manifest.json"), manifest.to_string()).unwrap();
+        fs::write(dir.join(hex(&config)), &config).unwrap();
+        fs::write(dir.join(hex(&layer)), blob).unwrap();
+        run.run()
+    };
+    let mut other = layer.clone();
+    other[513] ^= 1;
+
+    assert!(run(&layer).status.success());
+    run(&other).refused(125, expect![[r#"
+        img-unpack: cannot read layer 'sha256:199569a436a99d22d33870c7ead7f8c948d177543c9a27b682a5be868a573efd': a header with a wrong checksum
+    "#]]);
+}
 
 const PLAIN: &str = "application/vnd.oci.image.layer.v1.tar";
 const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -26,7 +94,7 @@ fn is_unpacked(archive: &[u8], what: &str) {
     assert!(out.status.success(), "{what}: {said}");
     let printed = String::from_utf8(out.stdout.clone()).unwrap();
     let tree = listing(&layers(out.tmp(), &printed)[0]);
-    assert_eq!(tree, "d 750/\nd/a 644 \"1\"\nd/b 644 \"2\"\n", "{what}");
+    assert_eq!(tree, TREE, "{what}");
 }
 
 /// Each with a way to write it in pieces.

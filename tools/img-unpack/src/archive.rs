@@ -118,6 +118,16 @@ impl Archive {
 
     /// Where a member's bytes are.
     pub(crate) fn blob(&self, name: &Name) -> Result<Blob, Fail> {
+        let found = self.member(name);
+        if found.is_ok() {
+            return found;
+        }
+        // skopeo's `dir:` has the same blobs without directories.
+        let flat = name.flat();
+        flat.iter().find_map(|name| self.member(name).ok()).map_or(found, Ok)
+    }
+
+    fn member(&self, name: &Name) -> Result<Blob, Fail> {
         let missing = || Fail::cannot("read", name.shown(), "it is not in the archive");
         match self {
             Self::Tar { file, index, .. } => match follow(index, name) {

@@ -1,7 +1,10 @@
 //! JSON documents of an image: hostile input, of which little is wanted.
 
+use std::fmt;
+
 use common::Fail;
 use common::fail::quote;
+use serde_core::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::members::{Members, Name};
@@ -29,8 +32,10 @@ impl Document {
 
     /// serde_json ends at 128 levels, before the stack does.
     pub fn parse(name: String, bytes: Vec<u8>) -> Result<Self, Fail> {
-        let value = serde_json::from_slice(&bytes)
-            .map_err(|e| Fail::cannot("read", &name, format!("no JSON: {e}")))?;
+        let Unique(value) = serde_json::from_slice(&bytes).map_err(|e| {
+            let what = if e.is_data() { "" } else { "no JSON: " };
+            Fail::cannot("read", &name, format!("{what}{e}"))
+        })?;
         Ok(Self { name, value, bytes })
     }
 
@@ -43,6 +48,68 @@ impl Document {
     pub fn object(&self) -> Result<Object<'_>, Fail> {
         let map = self.value.as_object();
         map.map(|map| Object { map, of: self }).ok_or_else(|| self.fail("not an object"))
+    }
+}
+
+/// A value of which no object has a key twice: readers disagree about which one counts.
+struct Unique(Value);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Keys).map(Self)
+    }
+}
+
+struct Keys;
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(Unique(value)) = list.next_element()? {
+            all.push(value);
+        }
+        Ok(Value::Array(all))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
+        let mut all = Map::new();
+        while let Some((key, Unique(value))) = object.next_entry::<String, _>()? {
+            if all.contains_key(&key) {
+                return Err(A::Error::custom(format!("it has {} twice", quote(key))));
+            }
+            all.insert(key, value);
+        }
+        Ok(Value::Object(all))
     }
 }
 

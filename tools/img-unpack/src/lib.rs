@@ -16,6 +16,7 @@ mod archive;
 pub mod cli;
 pub mod config;
 mod decode;
+mod descriptor;
 pub mod digest;
 mod entry;
 mod files;

@@ -2,12 +2,13 @@
 
 use common::Fail;
 use common::fail::quote;
+use serde_json::Value;
 
 use crate::config::Config;
 use crate::digest::Digest;
 use crate::json::Document;
 use crate::members::{Members, Name, named};
-use crate::oci;
+use crate::oci::{self, Top};
 use crate::platform::Platform;
 use crate::refname::Wanted;
 
@@ -55,25 +56,24 @@ pub struct Choice {
 /// One of both kinds (docker save since 25) is read as an OCI layout: there, everything
 /// has a digest. The two are never mixed.
 enum Layout {
-    Oci,
-    Docker,
+    Oci(Top),
+    Docker(Document),
 }
 
 /// Finds the image in an archive.
 pub fn find(members: &dyn Members, choice: &Choice) -> Result<Image, Fail> {
     match layout(members)? {
-        Layout::Oci => oci::find(members, choice),
-        Layout::Docker => docker(members, choice),
+        Layout::Oci(top) => oci::find(members, &top, choice),
+        Layout::Docker(list) => docker(members, &list, choice),
     }
 }
 
 /// All images in an archive, each with its place.
 pub fn all(members: &dyn Members) -> Result<Vec<(usize, Image)>, Fail> {
     match layout(members)? {
-        Layout::Oci => oci::all(members),
-        Layout::Docker => {
-            let document = Document::read(members, &Name::from("manifest.json"))?;
-            let entries = entries(&document)?;
+        Layout::Oci(top) => oci::all(members, &top),
+        Layout::Docker(list) => {
+            let entries = entries(&list)?;
             let numbered = entries.iter().enumerate();
             numbered.map(|(place, entry)| Ok((place, image(members, entry)?))).collect()
         }
@@ -83,10 +83,14 @@ pub fn all(members: &dyn Members) -> Result<Vec<(usize, Image)>, Fail> {
 fn layout(members: &dyn Members) -> Result<Layout, Fail> {
     let has = |name: &str| members.size(&Name::from(name)).is_some();
     if has("index.json") && !(has("manifest.json") && oci::is_empty(members)?) {
-        return Ok(Layout::Oci);
+        return Ok(Layout::Oci(Top::Index));
     }
     if has("manifest.json") {
-        return Ok(Layout::Docker);
+        let document = Document::read(members, &Name::from("manifest.json"))?;
+        return Ok(match document.value {
+            Value::Object(_) => Layout::Oci(Top::Manifest(document)),
+            _ => Layout::Docker(document),
+        });
     }
     let cannot = |reason: &str| {
         Err(Fail::new(format!("cannot find an image in {}: {reason}", members.shown())))
@@ -113,9 +117,12 @@ struct Entry {
     layers: Vec<Name>,
 }
 
-fn docker(members: &dyn Members, choice: &Choice) -> Result<Image, Fail> {
-    let document = Document::read(members, &Name::from("manifest.json"))?;
-    let entries = entries(&document)?;
+fn docker(
+    members: &dyn Members,
+    list: &Document,
+    choice: &Choice,
+) -> Result<Image, Fail> {
+    let entries = entries(list)?;
     let is = |place: usize, entry: &Entry| {
         choice.wanted.as_ref().is_none_or(|wanted| {
             wanted.place() == Some(place)

@@ -37,6 +37,12 @@ impl Name {
         (!parts.is_empty()).then(|| Self(parts.join(&b'/')))
     }
 
+    /// What a blob of an OCI layout is called in containers/image's own layout, `dir:`.
+    pub fn flat(&self) -> Vec<Self> {
+        let Some(hex) = self.0.strip_prefix(b"blobs/sha256/") else { return Vec::new() };
+        vec![Self(hex.to_vec()), Self([hex, b".manifest.json"].concat())]
+    }
+
     /// As it is compared.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -6,126 +6,15 @@ use common::Fail;
 use common::fail::quote;
 
 use crate::config::Config;
+use crate::descriptor::{CONFIGS, Descriptor, INDEXES, LAYERS, MANIFESTS};
 use crate::digest::Digest;
-use crate::json::{Document, Object};
+use crate::json::Document;
 use crate::manifest::{Choice, Image, Layer, check_platform, only, pair, read_config};
 use crate::members::{Members, Name};
-use crate::platform::Platform;
 
 /// Indexes in indexes: docker and buildx write two levels.
 const MAX_DEPTH: u32 = 8;
 const MAX_MANIFESTS: usize = 4096;
-
-const INDEXES: [&str; 2] = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-];
-const MANIFESTS: [&str; 2] = [
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-];
-const CONFIGS: [&str; 2] = [
-    "application/vnd.oci.image.config.v1+json",
-    "application/vnd.docker.container.image.v1+json",
-];
-/// Without what tells the compression, which is found out from the content.
-const LAYERS: [&str; 4] = [
-    "application/vnd.oci.image.layer.v1.tar",
-    "application/vnd.oci.image.layer.nondistributable.v1.tar",
-    "application/vnd.docker.image.rootfs.diff.tar",
-    "application/vnd.docker.image.rootfs.foreign.diff.tar",
-];
-
-/// A pointer to a blob: image-spec, descriptor.md.
-#[derive(Debug, Clone)]
-struct Descriptor {
-    media_type: String,
-    digest: Digest,
-    size: u64,
-    platform: Option<Platform>,
-    names: Vec<String>,
-    /// Its place in index.json, or that of the index it is in.
-    place: usize,
-    is_attestation: bool,
-}
-
-impl Descriptor {
-    fn read(object: &Object<'_>) -> Result<Self, Fail> {
-        let text = object.wanted("digest")?;
-        let digest = Digest::parse(text).map_err(|reason| {
-            object.document().fail(format!("{}: {reason}", quote(text)))
-        })?;
-        let word = |of: &Object<'_>, key| {
-            Ok::<_, Fail>(of.string(key)?.unwrap_or_default().to_owned())
-        };
-        let platform = match object.object("platform")? {
-            None => None,
-            Some(of) => Some(Platform {
-                os: word(&of, "os")?,
-                arch: word(&of, "architecture")?,
-                variant: word(&of, "variant")?,
-            }),
-        };
-        let mut names = Vec::new();
-        let mut is_attestation = platform.as_ref().is_some_and(Platform::is_unknown);
-        if let Some(notes) = object.object("annotations")? {
-            for key in ["io.containerd.image.name", "org.opencontainers.image.ref.name"] {
-                names.extend(notes.string(key)?.map(str::to_owned));
-            }
-            is_attestation |= notes.string("vnd.docker.reference.type")?
-                == Some("attestation-manifest");
-        }
-        let media_type = word(object, "mediaType")?;
-        let size = object.number("size")?;
-        Ok(Self { media_type, digest, size, platform, names, place: 0, is_attestation })
-    }
-
-    /// What is written deeper down counts for nobody: image-spec, annotations.md.
-    fn inherit(&mut self, above: Option<&Self>) {
-        if let Some(above) = above {
-            self.names.clone_from(&above.names);
-            self.place = above.place;
-        }
-    }
-
-    fn member(&self) -> Name {
-        Name::from(format!("blobs/sha256/{}", self.digest.hex()).as_str())
-    }
-
-    fn is(&self, types: &[&str]) -> bool {
-        types.contains(&self.media_type.as_str())
-    }
-
-    /// OCI's and Docker's names for one thing are mixed in the wild.
-    fn is_like(&self, own: &str) -> bool {
-        let both = |types: &[&str]| types.contains(&own) && self.is(types);
-        own == self.media_type || both(&INDEXES) || both(&MANIFESTS) || both(&CONFIGS)
-    }
-
-    /// The document it points to, once size and digest are right.
-    fn document(&self, members: &dyn Members) -> Result<Document, Fail> {
-        let document = Document::read(members, &self.member())?;
-        if u64::try_from(document.bytes.len()).ok() != Some(self.size) {
-            return Err(document.fail("its size is another than the descriptor says"));
-        }
-        if Digest::of(&document.bytes) != self.digest {
-            return Err(document.fail("its digest is another"));
-        }
-        let object = document.object()?;
-        // One document, two readings: CVE-2021-41190.
-        if object.get("manifests")?.is_some()
-            && (object.get("layers")?.is_some() || object.get("config")?.is_some())
-        {
-            return Err(document.fail("it is both a manifest and an index"));
-        }
-        match object.string("mediaType")? {
-            Some(own) if !self.media_type.is_empty() && !self.is_like(own) => {
-                Err(document.fail("its media type is another than the descriptor says"))
-            }
-            Some(_) | None => Ok(document),
-        }
-    }
-}
 
 /// Whether the index lists nothing: docker 25 wrote some so, beside a manifest.json.
 pub(crate) fn is_empty(members: &dyn Members) -> Result<bool, Fail> {
@@ -133,21 +22,42 @@ pub(crate) fn is_empty(members: &dyn Members) -> Result<bool, Fail> {
     Ok(index.object()?.list("manifests")?.is_empty())
 }
 
+/// What the manifests of a layout are found by.
+pub(crate) enum Top {
+    /// index.json.
+    Index,
+    /// skopeo's `dir:`, where manifest.json is a manifest or an index.
+    Manifest(Document),
+}
+
 /// All manifests of a layout.
-fn manifests(members: &dyn Members) -> Result<Vec<Descriptor>, Fail> {
+fn manifests(members: &dyn Members, top: &Top) -> Result<Vec<Descriptor>, Fail> {
+    let mut found = Found::default();
+    if let Top::Manifest(document) = top {
+        let top = Descriptor::top(document)?;
+        if top.is(&INDEXES) {
+            found.collect(members, document, None, 0)?;
+        } else {
+            found.all.push(top);
+        }
+        return Ok(found.all);
+    }
     let index = Document::read(members, &Name::from("index.json"))?;
     let object = index.object()?;
     if object.get("layers")?.is_some() || object.get("config")?.is_some() {
         return Err(index.fail("it is both a manifest and an index"));
     }
-    let mut found = Found::default();
     found.collect(members, &index, None, 0)?;
     Ok(found.all)
 }
 
 /// Finds the image in a layout.
-pub(crate) fn find(members: &dyn Members, choice: &Choice) -> Result<Image, Fail> {
-    let all = manifests(members)?;
+pub(crate) fn find(
+    members: &dyn Members,
+    top: &Top,
+    choice: &Choice,
+) -> Result<Image, Fail> {
+    let all = manifests(members, top)?;
     let mut chosen: Vec<&Descriptor> = all.iter().collect();
     if let Some(wanted) = &choice.wanted {
         let is = |d: &&Descriptor| {
@@ -184,8 +94,8 @@ pub(crate) fn find(members: &dyn Members, choice: &Choice) -> Result<Image, Fail
 }
 
 /// All images of a layout; what is something else, a signature or a chart, is left out.
-pub(crate) fn all(members: &dyn Members) -> Result<Vec<(usize, Image)>, Fail> {
-    let all = manifests(members)?;
+pub(crate) fn all(members: &dyn Members, top: &Top) -> Result<Vec<(usize, Image)>, Fail> {
+    let all = manifests(members, top)?;
     let mut images = Vec::new();
     let mut seen = Vec::new();
     for descriptor in &all {

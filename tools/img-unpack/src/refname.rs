@@ -25,7 +25,9 @@ impl Wanted {
     ///
     /// An OCI layout may call an image by its tag alone.
     pub fn is(&self, name: &str) -> bool {
-        self.text == name || normal(&self.text) == normal(name)
+        // podman calls what it built itself localhost/NAME.
+        let local = || normal(&format!("localhost/{}", self.text)) == normal(name);
+        self.text == name || normal(&self.text) == normal(name) || local()
     }
 
     /// Its place in the archive, where it is given as `@N`, from 0 as skopeo has it.
@@ -81,6 +83,8 @@ mod tests {
         assert!(is("nginx:1", "nginx:1"));
         assert!(is("me/app", "docker.io/me/app:latest"));
         assert!(is("localhost/app", "localhost/app:latest"));
+        assert!(is("app:1", "localhost/app:1"));
+        assert!(!is("localhost/app:1", "app:1"));
         assert!(is("reg:5000/app:1", "reg:5000/app:1"));
         assert!(is("1.2", "1.2"));
         assert!(!is("nginx", "nginx:1"));

@@ -8,10 +8,10 @@
     reason = "a test's errors are failed tests"
 )]
 
-#[path = "img-unpack/flat.rs"]
-mod flat;
 #[path = "img-unpack/documents.rs"]
 mod documents;
+#[path = "img-unpack/flat.rs"]
+mod flat;
 #[path = "img-unpack/formats.rs"]
 mod formats;
 #[path = "img-unpack/hostile.rs"]

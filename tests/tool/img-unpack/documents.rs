@@ -30,9 +30,12 @@ fn indexes_that_list_each_other_a_thousand_times_come_to_an_end() {
     }
     let top = index(&vec![describe(blobs.last().unwrap(), INDEX); 1000]);
 
-    refused(&layout(&blobs, &top), expect![[r#"
+    refused(
+        &layout(&blobs, &top),
+        expect![[r#"
         img-unpack: cannot find an image in 'image.tar': there is none
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -41,9 +44,12 @@ fn an_index_of_too_many_manifests_is_refused() {
     let below = index(&vec![image; 100]);
     let top = index(&vec![describe(&below, INDEX); 100]);
 
-    refused(&layout(&[below, b"x".to_vec()], &top), expect![[r#"
+    refused(
+        &layout(&[below, b"x".to_vec()], &top),
+        expect![[r#"
         img-unpack: cannot read 'index.json': it has more than 4096 manifests
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -55,27 +61,36 @@ fn indexes_nine_deep_are_refused() {
     }
     let top = blobs.pop().unwrap();
 
-    refused(&layout(&blobs, &top), expect![[r#"
+    refused(
+        &layout(&blobs, &top),
+        expect![[r#"
         img-unpack: cannot read 'blobs/sha256/dff9de10919148711140d349bf03f1a99eb06f94b03e51715ccebfa7cdc518e2': more than 8 indexes in each other
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_document_of_more_than_four_megabytes_is_refused() {
     let top = [index(&[]), vec![b' '; 4 << 20]].concat();
 
-    refused(&layout(&[], &top), expect![[r#"
+    refused(
+        &layout(&[], &top),
+        expect![[r#"
         img-unpack: cannot read 'index.json': it has 4194392 bytes, more than 4194304
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_digest_that_climbs_is_refused_before_it_is_a_path() {
     let mut top = describe(b"x", "application/vnd.oci.image.manifest.v1+json");
     top["digest"] = json!("sha256:../../../../etc/passwd");
-    refused(&layout(&[], &index(&[top])), expect![[r#"
+    refused(
+        &layout(&[], &index(&[top])),
+        expect![[r#"
         img-unpack: cannot read 'index.json': 'sha256:../../../../etc/passwd': not a digest
-    "#]]);
+    "#]],
+    );
 
     let layer = [("sha256:/etc/passwd", 1), ("sha512:00", 1), ("sha256", 1), ("", 1)];
     for (digest, size) in layer {
@@ -107,12 +122,18 @@ fn with_layer(change: impl FnOnce(&mut Value)) -> Vec<u8> {
 
 #[test]
 fn a_layer_that_is_not_what_its_descriptor_says_is_refused() {
-    refused(&with_layer(|layer| layer["size"] = json!(-1)), expect![[r#"
+    refused(
+        &with_layer(|layer| layer["size"] = json!(-1)),
+        expect![[r#"
         img-unpack: cannot read 'blobs/sha256/744bb539ae5d1c1280bdffe03cee5b647d8bdf295f14e78678a18787e4296b47': 'size' is not what it should be
-    "#]]);
-    refused(&with_layer(|layer| layer["size"] = json!(5)), expect![[r#"
+    "#]],
+    );
+    refused(
+        &with_layer(|layer| layer["size"] = json!(5)),
+        expect![[r#"
         img-unpack: cannot read layer 'blobs/sha256/199569a436a99d22d33870c7ead7f8c948d177543c9a27b682a5be868a573efd': its size is another than the descriptor says
-    "#]]);
+    "#]],
+    );
     refused(
         &with_layer(|layer| {
             layer["mediaType"] =
@@ -147,27 +168,42 @@ fn docker(manifest: &str) -> Vec<u8> {
 
 #[test]
 fn a_manifest_that_names_no_image_is_refused() {
-    refused(&docker("null"), expect![[r#"
+    refused(
+        &docker("null"),
+        expect![[r#"
         img-unpack: cannot read 'manifest.json': not a list of images
-    "#]]);
-    refused(&docker("[]"), expect![[r#"
+    "#]],
+    );
+    refused(
+        &docker("[]"),
+        expect![[r#"
         img-unpack: cannot find an image in 'image.tar': there is none
-    "#]]);
-    refused(&docker("[null]"), expect![[r#"
+    "#]],
+    );
+    refused(
+        &docker("[null]"),
+        expect![[r#"
         img-unpack: cannot read 'manifest.json': not an object
-    "#]]);
-    refused(&docker("[{}]"), expect![[r#"
+    "#]],
+    );
+    refused(
+        &docker("[{}]"),
+        expect![[r#"
         img-unpack: cannot read 'manifest.json': 'Config' is not what it should be
-    "#]]);
+    "#]],
+    );
     refused(
         &docker(r#"[{"Config": "../config.json", "Layers": ["layer.tar"]}]"#),
         expect![[r#"
             img-unpack: cannot read '../config.json': not a name
         "#]],
     );
-    refused(&docker(r#"[{"Config": "config.json", "Layers": []}]"#), expect![[r#"
+    refused(
+        &docker(r#"[{"Config": "config.json", "Layers": []}]"#),
+        expect![[r#"
         img-unpack: cannot read 'config.json': it has 1 diff_ids for 0 layers
-    "#]]);
+    "#]],
+    );
     refused(
         &docker(r#"[{"Config": "config.json", "config": "c", "Layers": ["layer.tar"]}]"#),
         expect![[r#"

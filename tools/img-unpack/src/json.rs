@@ -40,7 +40,7 @@ impl Document {
     }
 
     /// A failure of this document.
-    pub fn fail(&self, reason: impl std::fmt::Display) -> Fail {
+    pub fn fail(&self, reason: impl fmt::Display) -> Fail {
         Fail::cannot("read", &self.name, reason)
     }
 

@@ -22,8 +22,8 @@ pub(crate) fn of_image(dir: &Path) -> Result<Vec<PathBuf>, Fail> {
     let record = dir.join("image.json");
     let file = openat(AT_FDCWD, &record, READ, Mode::empty()).cannot("open", &record);
     let text = limited(File::from(file?), &record)?;
-    let names = diff_ids(&text).cannot("use", &record)?;
-    Ok(names.into_iter().map(|hex| dir.join("layers").join(hex)).collect())
+    let directories = directories(&text).cannot("use", &record)?;
+    Ok(directories.into_iter().map(|inside| dir.join(inside)).collect())
 }
 
 /// A regular file, not waited for where it is something else.
@@ -50,78 +50,133 @@ fn limited(from: impl Read, path: &Path) -> Result<Vec<u8>, Fail> {
     text.ok_or_else(|| Fail::cannot("read", path, "it is larger than 4 MiB"))
 }
 
-/// The digests in an image.json, checked to be plain names: they become paths.
-fn diff_ids(text: &[u8]) -> Result<Vec<String>, String> {
+/// The directories in an image.json: `layers/DIGEST` there or in a store, or the one root.
+fn directories(text: &[u8]) -> Result<Vec<String>, String> {
     let record: Value = serde_json::from_slice(text).map_err(|_| "it is not JSON")?;
     if record.get("format-version").and_then(Value::as_u64) != Some(FORMAT) {
         return Err("its format-version is not 1".to_owned());
     }
+    if record.get("rootfs").is_some() {
+        return Ok(vec!["rootfs".to_owned()]);
+    }
     let layers = record.get("layers").and_then(Value::as_array);
     let layers = layers.ok_or("it has no list of layers")?;
-    layers.iter().map(|layer| hex(layer).ok_or_else(|| bad(layer))).collect()
+    layers.iter().map(directory).collect()
 }
 
-fn hex(layer: &Value) -> Option<String> {
-    let hex = layer.get("diff-id")?.as_str()?.strip_prefix("sha256:")?;
+/// A path that nothing but img-unpack would write: it is looked up on the host.
+fn directory(layer: &Value) -> Result<String, String> {
+    let text = |key| layer.get(key).and_then(Value::as_str);
+    let shown =
+        |text: &str| common::fail::quote(text.chars().take(240).collect::<String>());
+    let Some(path) = text("directory") else {
+        let id = text("diff-id").unwrap_or_default();
+        let hex = id.strip_prefix("sha256:").filter(|hex| is_hex(hex));
+        return hex
+            .map(|hex| format!("layers/{hex}"))
+            .ok_or_else(|| format!("{} is no digest sha256:HEX", shown(id)));
+    };
+    let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let is_name = name.split('-').all(is_hex) && name.split('-').count() <= 2;
+    let is_store = above.starts_with('/') && above.ends_with("/layers");
+    let climbs = above.split('/').any(|part| part == "..");
+    if is_name && (above == "layers" || (is_store && !climbs)) {
+        return Ok(path.to_owned());
+    }
+    Err(format!("{} is no layer's directory", shown(path)))
+}
+
+/// The digits of a SHA-256 digest.
+fn is_hex(text: &str) -> bool {
     let is_digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-    (hex.len() == 64 && hex.bytes().all(is_digit)).then(|| hex.to_owned())
-}
-
-fn bad(layer: &Value) -> String {
-    let id = layer.get("diff-id").and_then(Value::as_str).unwrap_or_default();
-    let id: String = id.chars().take(80).collect();
-    format!("{} is no digest sha256:HEX", common::fail::quote(id))
+    text.len() == 64 && text.bytes().all(is_digit)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn record(version: u32, id: &str) -> Vec<u8> {
-        format!(r#"{{"format-version":{version},"layers":[{{"diff-id":"{id}"}}]}}"#)
-            .into()
+    fn record(version: u32, directory: &str) -> Vec<u8> {
+        format!(
+            r#"{{"format-version":{version},"layers":[{{"directory":"{directory}"}}]}}"#
+        )
+        .into()
     }
 
     #[test]
-    fn a_digest_becomes_a_name() {
+    fn layers_lie_in_the_images_directory_or_in_a_store() {
         let hex = "0123456789abcdef".repeat(4);
 
-        assert_eq!(diff_ids(&record(1, &format!("sha256:{hex}"))), Ok(vec![hex]));
+        for place in
+            [format!("layers/{hex}"), format!("/var/lib/store/layers/{hex}-{hex}")]
+        {
+            assert_eq!(directories(&record(1, &place)), Ok(vec![place.clone()]));
+        }
+        assert_eq!(
+            directories(br#"{"format-version":1,"layers":[],"rootfs":"x"}"#),
+            Ok(vec!["rootfs".to_owned()])
+        );
     }
 
     #[test]
-    fn what_is_no_digest_never_becomes_a_path() {
-        let upper = format!("sha256:{}", "ABCDEF0123456789".repeat(4));
-        for id in ["", "sha256:", "sha256:../../../etc", &upper, "sha512:00"] {
-            let reason = diff_ids(&record(1, id)).unwrap_err();
+    fn a_digest_alone_is_a_layer_in_the_images_directory() {
+        let layer = |id: &str| {
+            directories(
+                format!(r#"{{"format-version":1,"layers":[{{"diff-id":"{id}"}}]}}"#)
+                    .as_bytes(),
+            )
+        };
+        let hex = "0123456789abcdef".repeat(4);
 
-            assert_eq!(reason, format!("'{id}' is no digest sha256:HEX"));
+        assert_eq!(layer(&format!("sha256:{hex}")), Ok(vec![format!("layers/{hex}")]));
+        assert_eq!(
+            layer("sha256:../../../etc"),
+            Err("'sha256:../../../etc' is no digest sha256:HEX".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_is_no_layer_never_becomes_a_path() {
+        let hex = "0".repeat(64);
+        for place in [
+            "",
+            "layers/",
+            "layers/../../etc",
+            &format!("layers/{}", "ABCDEF0123456789".repeat(4)),
+            &format!("../layers/{hex}"),
+            &format!("/a/../layers/{hex}"),
+            &format!("layers/{hex}-{hex}-{hex}"),
+            &hex,
+        ] {
+            let reason = directories(&record(1, place)).unwrap_err();
+
+            assert_eq!(reason, format!("'{place}' is no layer's directory"));
         }
     }
 
     #[test]
     fn a_record_of_another_format_is_refused() {
-        assert_eq!(diff_ids(b"{"), Err("it is not JSON".into()));
+        assert_eq!(directories(b"{"), Err("it is not JSON".into()));
         assert_eq!(
-            diff_ids(&record(2, "")),
+            directories(&record(2, "")),
             Err("its format-version is not 1".to_owned())
         );
         assert_eq!(
-            diff_ids(br#"{"format-version":1}"#),
+            directories(br#"{"format-version":1}"#),
             Err("it has no list of layers".to_owned())
         );
     }
 
     #[test]
     fn a_damaged_record_is_a_reason_and_never_a_panic() {
-        let good = record(1, &format!("sha256:{}", "0".repeat(64)));
+        let good = record(1, &format!("layers/{}", "0".repeat(64)));
 
         for at in 0..good.len() {
-            assert!(diff_ids(&good[..at]).is_err());
+            assert!(directories(&good[..at]).is_err());
             for byte in [b'"', b'}', b'\\', 0, 0xff] {
                 let mut text = good.clone();
                 text[at] = byte;
-                let _ = diff_ids(&text);
+                let _ = directories(&text);
             }
         }
     }

@@ -8,10 +8,10 @@ use common::explain::Explain;
 use common::fail::quote;
 use common::{Context, Fail};
 use nix::errno::Errno;
-use nix::fcntl::{FlockArg, renameat};
+use nix::fcntl::renameat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use crate::held::Held;
+use crate::held::{Held, Lock};
 use crate::store::{LAYERS, record_name};
 use crate::{images, remove};
 
@@ -41,7 +41,7 @@ impl Gc {
         if !path.join(LAYERS).is_dir() {
             return Err(Fail::cannot("collect", path, "there are no layers in it"));
         }
-        let held = Held::open(path, FlockArg::LockExclusive)?;
+        let held = Held::open(path, Lock::Alone)?;
         let used = if is_store {
             images::used(&held, remove)?
         } else {

@@ -4,9 +4,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use common::fail::Hint;
-use common::{Context, Fail, entry};
+use common::{Context, Fail, entry, sys};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, open, renameat};
+use nix::fcntl::{OFlag, open, renameat};
+use nix::libc;
 use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
@@ -17,7 +18,8 @@ use crate::remove;
 /// A directory, made where it was missing, and locked: flock(2).
 pub(crate) struct Held {
     path: PathBuf,
-    dir: Flock<OwnedFd>,
+    /// Closing it unlocks; unlocking may fail (NFS), and nothing can be done then.
+    dir: OwnedFd,
     /// It was not there before.
     made: bool,
 }
@@ -29,28 +31,19 @@ impl AsFd for Held {
 }
 
 impl Held {
-    /// Makes and locks it, and removes what killed runs left if nobody else has it.
+    /// Makes it where it is missing, and locks it.
     ///
     /// A new one is its owner's alone: it will hold set-user-ID files (CVE-2021-41103).
-    pub(crate) fn open(path: &Path, how: FlockArg) -> Result<Self, Fail> {
+    pub(crate) fn open(path: &Path, how: Lock) -> Result<Self, Fail> {
         let mut made = false;
-        loop {
-            match nix::unistd::mkdir(path, Mode::S_IRWXU) {
-                Ok(()) => made = true,
-                Err(Errno::EEXIST) => {}
-                Err(e) => return Err(e).cannot("make directory", path),
+        match lock(path, how, &mut made) {
+            Ok(dir) => Ok(Self { path: path.to_owned(), dir, made }),
+            Err(fail) => {
+                if made {
+                    let _ = std::fs::remove_dir(path);
+                }
+                Err(fail)
             }
-            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-            let dir = match open(path, flags, Mode::empty()) {
-                Err(Errno::ENOENT) => continue,
-                other => other.cannot("open directory", path)?,
-            };
-            let dir = Flock::lock(dir, how).map_err(|(_, e)| e).cannot("lock", path)?;
-            // The run that was waited for may have failed and taken it away.
-            if fstat(&*dir).cannot("look at", path)?.st_nlink > 0 {
-                return Ok(Self { path: path.to_owned(), dir, made });
-            }
-            made = false;
         }
     }
 
@@ -59,18 +52,24 @@ impl Held {
         &self.path
     }
 
-    /// Changes the lock; false where others are in the way and it was not to wait.
-    pub(crate) fn relock(&self, how: FlockArg) -> Result<bool, Fail> {
-        match self.dir.relock(how) {
+    /// Has it alone for a moment, unless another has it too.
+    pub(crate) fn is_alone(&self) -> Result<bool, Fail> {
+        match sys::flock(self.as_fd(), libc::LOCK_EX | libc::LOCK_NB) {
             Ok(()) => Ok(true),
+            // The lock is gone then: flock(2), "Converting a lock".
             Err(Errno::EWOULDBLOCK) => Ok(false),
             Err(e) => Err(e).cannot("lock", &self.path),
         }
     }
 
+    /// Shares it again.
+    pub(crate) fn share(&self) -> Result<(), Fail> {
+        sys::flock(self.as_fd(), libc::LOCK_SH).cannot("lock", &self.path)
+    }
+
     /// A directory in it, made where it is missing.
     pub(crate) fn inner(&self, name: &str) -> Result<OwnedFd, Fail> {
-        match mkdirat(&*self.dir, name, Mode::from_bits_truncate(0o755)) {
+        match mkdirat(&self.dir, name, Mode::from_bits_truncate(0o755)) {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(e) => return Err(e).cannot("make directory", self.path.join(name)),
         }
@@ -98,15 +97,48 @@ impl Held {
     pub(crate) fn abandon(self) {
         if self.made {
             // The failure that led here is the one to tell.
-            let _ = unlinkat(&*self.dir, "layers", UnlinkatFlags::RemoveDir);
-            let _ = unlinkat(&*self.dir, "images", UnlinkatFlags::RemoveDir);
+            for name in ["layers", "images"] {
+                let _ = unlinkat(&self.dir, name, UnlinkatFlags::RemoveDir);
+            }
             let _ = std::fs::remove_dir(&self.path);
         }
     }
 
-    /// A file that is there as a whole or not at all.
-    pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<(), Fail> {
-        write(self.as_fd(), name, content).cannot("write", self.path.join(name))
+    /// Puts two files in the place of others, or those back: the second one tells of the
+    /// first, and must not outlive it should we be killed in between.
+    pub(crate) fn replace(&self, files: [(&str, &[u8]); 2]) -> Result<(), Fail> {
+        let [(first, one), (second, other)] = files;
+        let at = self.as_fd();
+        let (mut aside, mut placed) = (Vec::new(), false);
+        let mut exchange = || {
+            let (one, other) = (prepare(at, one)?, prepare(at, other)?);
+            for name in [second, first] {
+                let old = remove::name();
+                match renameat(at, name, at, old.as_str()) {
+                    Ok(()) => aside.push((name, old)),
+                    Err(Errno::ENOENT) => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            renameat(at, one.as_str(), at, first)?;
+            placed = true;
+            renameat(at, other.as_str(), at, second)
+        };
+        let done = exchange();
+        if placed && done.is_err() {
+            let _ = unlinkat(at, first, UnlinkatFlags::NoRemoveDir);
+        }
+        for (name, old) in aside {
+            let _ = if done.is_ok() {
+                unlinkat(at, old.as_str(), UnlinkatFlags::NoRemoveDir)
+            } else {
+                renameat(at, old.as_str(), at, name)
+            };
+        }
+        if done.is_err() {
+            let _ = self.sweep(at);
+        }
+        done.cannot(&format!("write {first} and {second} in"), &self.path)
     }
 
     /// Waits until its names are on the disk.
@@ -115,15 +147,54 @@ impl Held {
     }
 }
 
-/// As [`Held::write`], in a directory of it.
-pub(crate) fn write(at: BorrowedFd<'_>, name: &str, content: &[u8]) -> nix::Result<()> {
-    let temporary = remove::name();
-    let written = || {
-        let fd = create(at, temporary.as_bytes(), 0o644)?;
-        entry::write_all(fd.as_raw_fd(), content)?;
-        renameat(at, temporary.as_str(), at, name)
+/// How a directory is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// With others who share it.
+    Shared,
+    /// By nobody else.
+    Alone,
+}
+
+fn lock(path: &Path, how: Lock, made: &mut bool) -> Result<OwnedFd, Fail> {
+    let operation = match how {
+        Lock::Shared => libc::LOCK_SH,
+        Lock::Alone => libc::LOCK_EX,
     };
-    written().inspect_err(|_| {
+    loop {
+        match nix::unistd::mkdir(path, Mode::S_IRWXU) {
+            Ok(()) => *made = true,
+            Err(Errno::EEXIST) => {}
+            Err(e) => return Err(e).cannot("make directory", path),
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let dir = match open(path, flags, Mode::empty()) {
+            Err(Errno::ENOENT) => continue,
+            other => other.cannot("open directory", path)?,
+        };
+        sys::flock(dir.as_fd(), operation).cannot("lock", path)?;
+        // The run that was waited for may have failed and taken it away.
+        if fstat(&dir).cannot("look at", path)?.st_nlink > 0 {
+            return Ok(dir);
+        }
+        *made = false;
+    }
+}
+
+/// A file under a temporary name.
+fn prepare(at: BorrowedFd<'_>, content: &[u8]) -> nix::Result<String> {
+    let temporary = remove::name();
+    let fd = create(at, temporary.as_bytes(), 0o644)?;
+    entry::write_all(fd.as_raw_fd(), content).inspect_err(|_| {
+        let _ = unlinkat(at, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
+    })?;
+    Ok(temporary)
+}
+
+/// A file that is there as a whole or not at all.
+pub(crate) fn write(at: BorrowedFd<'_>, name: &str, content: &[u8]) -> nix::Result<()> {
+    let temporary = prepare(at, content)?;
+    renameat(at, temporary.as_str(), at, name).inspect_err(|_| {
         let _ = unlinkat(at, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
     })
 }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use common::inroot::kind;
 use common::{Context, Fail, sys};
 use nix::errno::Errno;
-use nix::fcntl::{FlockArg, OFlag, renameat};
+use nix::fcntl::{OFlag, renameat};
 use nix::sys::stat::{Mode, SFlag, fchmod, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, unlinkat};
 use serde_json::{Value, json};
 
 use crate::digest::Digest;
-use crate::held::{Held, write};
+use crate::held::{Held, Lock, write};
 use crate::locks::Locks;
 use crate::lower::{look, open_dir};
 use crate::policy::Policy;
@@ -66,14 +66,14 @@ impl Store {
 
     /// The layers of many images.
     pub(crate) fn shared(path: &Path) -> Result<Self, Fail> {
-        let held = Held::open(path, FlockArg::LockShared)?;
+        let held = Held::open(path, Lock::Shared)?;
         let layers = held.inner(LAYERS)?;
         // Alone: what is unfinished is nobody's.
-        if held.relock(FlockArg::LockExclusiveNonblock)? {
+        if held.is_alone()? {
             held.sweep(held.as_fd())?;
             held.sweep(layers.as_fd())?;
         }
-        held.relock(FlockArg::LockShared)?;
+        held.share()?;
         let locks = Locks::open(held.as_fd()).cannot("lock", path)?;
         Ok(Self { path: path.to_owned(), layers, shared: Some(Shared { held, locks }) })
     }
@@ -152,6 +152,9 @@ impl Store {
             write(self.as_fd(), &record_name(name), text.as_bytes())
                 .and_then(|()| {
                     renameat(&self.layers, temporary, &self.layers, name.as_str())
+                })
+                .inspect_err(|_| {
+                    let _ = unlinkat(&self.layers, record_name(name).as_str(), FILE);
                 })
                 .cannot("give its name to layer", name)?;
             return Ok(name.clone());

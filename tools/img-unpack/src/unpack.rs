@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 
 use common::{Context, Fail};
 use nix::errno::Errno;
-use nix::fcntl::FlockArg;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde_json::Value;
 
 use crate::archive::Archive;
 use crate::digest::Digest;
 use crate::gauge::Gauge;
-use crate::held::Held;
+use crate::held::{Held, Lock};
 use crate::images;
 use crate::job::{Job, Made, Site, Wanted};
 use crate::lower::look;
@@ -63,7 +61,7 @@ pub(crate) fn unpack(
 }
 
 fn in_place(plan: &Plan, input: Input<'_>, report: &Report) -> Result<Unpacked, Fail> {
-    let held = Held::open(&plan.dir, FlockArg::LockExclusive)?;
+    let held = Held::open(&plan.dir, Lock::Alone)?;
     let done = held.sweep(held.as_fd()).and_then(|()| open_store(plan, &held)).and_then(
         |store| {
             let mut finished = Vec::new();
@@ -254,7 +252,7 @@ fn merge(plan: &Plan, site: &Site<'_>, parts: Vec<Made>) -> Result<(), Fail> {
     merge.finish(&bottom, ROOTFS)
 }
 
-/// config.json, then image.json: what names a config must not outlive it.
+/// Writes config.json and image.json.
 fn publish(
     plan: &Plan,
     (held, store): (&Held, &Store),
@@ -267,12 +265,8 @@ fn publish(
     };
     let is_flat = plan.output == Output::Flat;
     let summary = summary(image, placed, place.as_deref(), is_flat.then_some(ROOTFS));
-    match unlinkat(held, "image.json", UnlinkatFlags::NoRemoveDir) {
-        Ok(()) | Err(Errno::ENOENT) => {}
-        Err(e) => return Err(e).cannot("replace", plan.dir.join("image.json")),
-    }
-    held.write("config.json", &image.config)?;
-    held.write("image.json", format!("{summary:#}\n").as_bytes())?;
+    let text = format!("{summary:#}\n");
+    held.replace([("config.json", &image.config), ("image.json", text.as_bytes())])?;
     if plan.policy.sync {
         store.sync()?;
         held.sync()?;

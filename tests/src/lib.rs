@@ -19,6 +19,7 @@ pub mod need;
 pub mod quick;
 pub mod run;
 pub mod started;
+pub mod tree;
 pub mod world;
 
 pub use run::{Out, Run, tool};

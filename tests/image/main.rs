@@ -10,3 +10,4 @@
 )]
 
 mod reference;
+mod sweep;

@@ -56,6 +56,10 @@ pub fn is_whiteout(path: &Path) -> bool {
 
 /// Whether overlayfs shows nothing of what is below a directory.
 pub fn is_opaque(path: &Path) -> bool {
+    // A fifo would be waited for.
+    if !fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
+        return false;
+    }
     let Ok(dir) = fs::File::open(path) else { return false };
     let mut value = [0; 2];
     let names = [c"user.overlay.opaque", c"trusted.overlay.opaque"];
@@ -93,26 +97,47 @@ pub fn merged(layers: &[PathBuf]) -> BTreeMap<String, PathBuf> {
 /// Each file's attributes by name, as [`describe`] prints them.
 pub type Tree = BTreeMap<String, BTreeMap<String, String>>;
 
-/// One line a file, sorted: its name and its attributes, `KEY=VALUE`, tabs between them.
+/// What layers show together: one line a file, sorted, its name and its attributes,
+/// `KEY=VALUE`, tabs between them.
 ///
 /// # Panics
 /// When a file cannot be looked at.
 pub fn describe(layers: &[PathBuf]) -> String {
-    let all = merged(layers);
+    lines(&merged(layers), false)
+}
+
+/// A layer's directory in the same form as it is, overlayfs's marks too.
+///
+/// # Panics
+/// When a file cannot be looked at.
+pub fn raw(layer: &Path) -> String {
+    let mut all = paths(layer);
+    all.insert(String::new(), layer.to_owned());
+    lines(&all, true)
+}
+
+fn lines(all: &BTreeMap<String, PathBuf>, marks: bool) -> String {
     let mut groups: BTreeMap<(u64, u64), Vec<&str>> = BTreeMap::new();
-    for (name, path) in &all {
+    for (name, path) in all {
         let meta = fs::symlink_metadata(path).unwrap();
         if !meta.is_dir() {
             groups.entry((meta.dev(), meta.ino())).or_default().push(name);
         }
     }
     let mut text = String::new();
-    for (name, path) in &all {
+    for (name, path) in all {
         let meta = fs::symlink_metadata(path).unwrap();
         let group = groups.get(&(meta.dev(), meta.ino())).filter(|g| g.len() > 1);
         write!(text, "/{}", name.escape_debug()).unwrap();
+        if is_whiteout(path) {
+            text.push_str("\ttype=whiteout\n");
+            continue;
+        }
         for (key, value) in attributes(path, &meta) {
             write!(text, "\t{key}={value}").unwrap();
+        }
+        if marks && is_opaque(path) {
+            text.push_str("\topaque=y");
         }
         if let Some(group) = group {
             write!(text, "\tlinked=/{}", group[0].escape_debug()).unwrap();

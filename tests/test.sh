@@ -27,7 +27,7 @@ cargo build --quiet --workspace --bins
 
 # What may be missing here, by key of tests/src/need.rs.
 skips="shared,big-image,system-mounts"
-for program in bwrap nsenter unshare setpriv umoci skopeo capsh python3 strace xz bzip2 zstd lz4 dash; do
+for program in bwrap nsenter unshare setpriv umoci skopeo capsh python3 strace xz bzip2 zstd lz4 dash bash; do
     command -v "$program" >/dev/null || skips="$skips,program:$program"
 done
 grep -q ' - cgroup ' /proc/self/mountinfo || skips="$skips,cgroup-v1"

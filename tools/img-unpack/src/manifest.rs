@@ -2,7 +2,6 @@
 
 use common::Fail;
 use common::fail::quote;
-use serde_json::Value;
 
 use crate::config::Config;
 use crate::digest::Digest;
@@ -87,9 +86,10 @@ fn layout(members: &dyn Members) -> Result<Layout, Fail> {
     }
     if has("manifest.json") {
         let document = Document::read(members, &Name::from("manifest.json"))?;
-        return Ok(match document.value {
-            Value::Object(_) => Layout::Oci(Top::Manifest(document)),
-            _ => Layout::Docker(document),
+        return Ok(if document.value.is_object() {
+            Layout::Oci(Top::Manifest(document))
+        } else {
+            Layout::Docker(document)
         });
     }
     let cannot = |reason: &str| {

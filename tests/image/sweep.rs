@@ -38,6 +38,18 @@ const LEFT_OUT: [&str; 22] = [
     "umask",
 ];
 
+/// The calls that take away what is unfinished.
+const REMOVAL: [&str; 8] = [
+    "fcntl",
+    "fstat",
+    "getdents64",
+    "lseek",
+    "newfstatat",
+    "openat",
+    "renameat",
+    "unlinkat",
+];
+
 /// What a call fails with; the others with EIO and EPERM.
 const ERRORS: [(&[&str], &[&str]); 7] = [
     (&["clone", "clone3"], &["EAGAIN"]),
@@ -197,11 +209,17 @@ impl Scene {
     /// After a run that failed all is as it was before, but where it had only to tell.
     fn is_as_before(&self, before: &BTreeMap<PathBuf, u64>, story: &str) {
         let mut now = self.names();
-        if story.contains("unlinkat") {
-            // The next run removes it.
+        // strace counts by thread: what would remove it fails too. The next run does it.
+        let is_removal = REMOVAL.iter().any(|call| story.contains(&format!("={call}:")));
+        if is_removal {
             now.retain(|path, _| !path.to_string_lossy().contains("/.tmp-"));
         }
         let is_complete = now.len() == 4 + 2 * self.layers.len();
+        if is_removal && !is_complete {
+            let is_ours =
+                |path: &Path| path.ends_with("box") || path.ends_with("box/layers");
+            now.retain(|path, _| before.contains_key(path) || !is_ours(path));
+        }
         assert!(is_complete || now == *before, "{story}: {before:#?} {now:#?}");
     }
 
@@ -259,15 +277,20 @@ impl Scene {
 
     /// Makes each call the last, at places that are spread over the run.
     fn kill(&self) {
+        let mut killed = 0;
         for (call, count) in &self.calls {
             for n in samples(*count, 4) {
                 let inject = format!("inject={call}:signal=SIGKILL:when={n}");
                 self.reset();
                 let out = self.disturb(call, &inject);
-                assert_eq!(out.status.signal(), Some(kit::run::SIGKILL), "{inject}");
+                // Which thread does a layer differs: it may not make so many calls.
+                let is_killed = out.status.signal() == Some(kit::run::SIGKILL);
+                assert!(is_killed || out.status.success(), "{inject}: {}", out.status);
+                killed += usize::from(is_killed);
                 self.judge(&inject);
             }
         }
+        assert!(killed > 50, "only {killed} kills");
     }
 }
 
@@ -280,7 +303,9 @@ fn end(out: &Out, inject: &str) {
         Some(125) => 1,
         _ => panic!("{story}"),
     };
-    assert_eq!(said.lines().count(), lines, "{story}");
+    // The line itself may be the write of its thread that fails.
+    let is_mute = inject.contains("=write:") && said.is_empty();
+    assert!(said.lines().count() == lines || is_mute, "{story}");
 }
 
 /// From 1 to `count`, at most so many, the first and the last among them.

@@ -12,6 +12,7 @@ use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
 use crate::files::create;
+use crate::locks;
 use crate::lower::{list, open_dir};
 use crate::remove;
 
@@ -93,13 +94,17 @@ impl Held {
         )
     }
 
-    /// Takes it away again where it was made for nothing.
+    /// Takes it away again where it was made for nothing: no layer is in it.
     pub(crate) fn abandon(self) {
-        if self.made {
-            // The failure that led here is the one to tell.
-            for name in ["layers", "images"] {
-                let _ = unlinkat(&self.dir, name, UnlinkatFlags::RemoveDir);
-            }
+        let at = &self.dir;
+        let is_free = || {
+            let gone = |name| unlinkat(at, name, UnlinkatFlags::RemoveDir);
+            let layers = matches!(gone("layers"), Ok(()) | Err(Errno::ENOENT));
+            layers && matches!(gone("images"), Ok(()) | Err(Errno::ENOENT))
+        };
+        // The failure that led here is the one to tell.
+        if self.made && self.is_alone().unwrap_or(false) && is_free() {
+            let _ = unlinkat(at, locks::FILE, UnlinkatFlags::NoRemoveDir);
             let _ = std::fs::remove_dir(&self.path);
         }
     }

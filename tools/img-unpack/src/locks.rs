@@ -11,7 +11,7 @@ use nix::sys::stat::Mode;
 use crate::digest::Digest;
 
 /// The file that they are in; it stays empty.
-const FILE: &str = "lock";
+pub(crate) const FILE: &str = "lock";
 
 /// Held until dropped: open file description locks, fcntl(2).
 pub(crate) struct Locks(OwnedFd);

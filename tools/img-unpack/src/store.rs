@@ -98,17 +98,19 @@ impl Store {
 
     /// After a failure: what this run made goes. Layers of a shared store that were
     /// verified stay; others may use them already.
-    pub(crate) fn abandon(self, finished: &[String]) {
-        if self.shared.is_some() {
+    pub(crate) fn abandon(self, held: &Held, finished: &[String]) {
+        if let Some(shared) = self.shared {
+            shared.held.abandon();
             return;
         }
         // The failure that led here is the one to tell.
         for name in finished {
-            let away = remove::name();
-            let _ = renameat(&self.layers, name.as_str(), &self.layers, away.as_str());
-            let _ = unlinkat(&self.layers, record_name(name).as_str(), FILE);
-            let _ = remove::tree(self.as_fd(), away.as_bytes());
+            for name in [name, &record_name(name)] {
+                let (at, away) = (&self.layers, remove::name());
+                let _ = renameat(at, name.as_str(), at, away.as_str());
+            }
         }
+        let _ = held.sweep(self.layers.as_fd());
     }
 
     /// A directory for a layer that is not finished: our own whatever DIR hands down.
@@ -127,7 +129,8 @@ impl Store {
             fchmod(&dir, Mode::S_IRWXU)?;
             Ok(dir)
         };
-        let dir = make().cannot("make directory in", self.path.join(LAYERS))?;
+        let made = make().inspect_err(|_| self.drop(&name));
+        let dir = made.cannot("make directory in", self.path.join(LAYERS))?;
         Ok((name, dir))
     }
 

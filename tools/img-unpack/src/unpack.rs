@@ -68,7 +68,7 @@ fn in_place(plan: &Plan, input: Input<'_>, report: &Report) -> Result<Unpacked, 
             let place = (&held, &store, &mut finished);
             let done = fill(plan, input, report, place);
             if done.is_err() {
-                store.abandon(&finished);
+                store.abandon(&held, &finished);
             }
             done
         },

@@ -221,12 +221,13 @@ pub(crate) fn stat_meta(stat: &FileStat) -> Meta {
 
 /// The attributes that are the image's own.
 pub(crate) fn own_xattrs(fd: BorrowedFd<'_>) -> Result<Vec<(CString, Vec<u8>)>> {
-    let mut names = vec![0; 1 << 16];
-    let size = match sys::flistxattr(fd, &mut names) {
-        Err(Errno::EOPNOTSUPP) => 0,
-        other => other?,
-    };
     let mut all = Vec::new();
+    // Nearly all have none: no buffer for those.
+    if matches!(sys::flistxattr(fd, &mut []), Ok(0) | Err(Errno::EOPNOTSUPP)) {
+        return Ok(all);
+    }
+    let mut names = vec![0; 1 << 16];
+    let size = sys::flistxattr(fd, &mut names)?;
     for name in names.get(..size).unwrap_or_default().split(|b| *b == 0) {
         let Ok(name) = CString::new(name) else { continue };
         if name.is_empty() || is_foreign_xattr(name.as_bytes()) {

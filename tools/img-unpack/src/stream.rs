@@ -14,6 +14,8 @@ use crate::gauge::Gauge;
 use crate::tar::{Input, bad};
 
 const CHUNK: usize = 256 * 1024;
+/// The first ones are smaller: many layers are.
+const FIRST: usize = 32 * 1024;
 /// On their way at a time: 4 MiB.
 const QUEUE: usize = 16;
 
@@ -84,8 +86,11 @@ struct Feeder<'a> {
 impl Feeder<'_> {
     /// Sends all there is; stops where nobody listens any more.
     fn all(mut self, mut source: Box<dyn Read + Send + '_>) -> Option<Hash> {
+        let mut most = FIRST;
         loop {
             let mut chunk = self.used.try_recv().unwrap_or_default();
+            chunk.resize(most, 0);
+            most = most.saturating_mul(2).min(CHUNK);
             if let Err(error) = fill(source.as_mut(), &mut chunk) {
                 let _ = self.to.send(Err(error));
                 return self.hash;
@@ -108,9 +113,8 @@ impl Feeder<'_> {
     }
 }
 
-/// Reads until a chunk is full or the source is at its end.
+/// Reads until a chunk is full, or shorter where the source is at its end.
 fn fill(source: &mut dyn Read, chunk: &mut Vec<u8>) -> io::Result<()> {
-    chunk.resize(CHUNK, 0);
     let mut at = 0_usize;
     while let Some(free) = chunk.get_mut(at..).filter(|free| !free.is_empty()) {
         match source.read(free) {

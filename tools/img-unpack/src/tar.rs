@@ -214,12 +214,11 @@ fn padding(size: u64) -> u64 {
 /// signed bytes.
 fn check(block: &Block) -> io::Result<()> {
     let told = crate::entry::number(block.get(148..156).unwrap_or_default())?;
-    let field = 148..156;
-    let bytes =
-        block.iter().enumerate().map(|(i, b)| if field.contains(&i) { b' ' } else { *b });
-    let (unsigned, signed) = bytes.fold((0_i64, 0_i64), |(u, s), b| {
-        (u.saturating_add(i64::from(b)), s.saturating_add(i64::from(b.cast_signed())))
-    });
+    let rest = [block.get(..148), block.get(156..)];
+    let bytes = || rest.iter().flatten().copied().flatten();
+    let blanks: i64 = 8 * 32;
+    let unsigned = blanks.saturating_add(bytes().map(|b| i64::from(*b)).sum());
+    let signed = blanks.saturating_add(bytes().map(|b| i64::from(b.cast_signed())).sum());
     if told == unsigned || told == signed {
         return Ok(());
     }

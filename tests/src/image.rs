@@ -62,6 +62,14 @@ impl Layer {
         self
     }
 
+    /// Extended headers for the entry that comes next.
+    #[must_use]
+    pub fn pax(mut self, records: &[(&str, &str)]) -> Self {
+        let records = records.iter().map(|(key, value)| (*key, value.as_bytes()));
+        self.0.append_pax_extensions(records).unwrap();
+        self
+    }
+
     /// Any entry owned by root.
     #[must_use]
     pub fn entry(

@@ -8,8 +8,12 @@
     reason = "a test's errors are failed tests"
 )]
 
+#[path = "img-unpack/cases.rs"]
+mod cases;
 #[path = "img-unpack/documents.rs"]
 mod documents;
+#[path = "img-unpack/entries.rs"]
+mod entries;
 #[path = "img-unpack/flat.rs"]
 mod flat;
 #[path = "img-unpack/formats.rs"]

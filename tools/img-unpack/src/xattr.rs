@@ -48,7 +48,8 @@ fn acl_name(key: &[u8]) -> Option<&'static [u8]> {
 }
 
 fn put(all: &mut Vec<Xattr>, name: &[u8], value: Vec<u8>) -> io::Result<()> {
-    let name = CString::new(name).map_err(|_| bad("a malformed attribute"))?;
+    let name = CString::new(name).ok().filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| bad("a malformed attribute"))?;
     all.retain(|(known, _)| *known != name);
     all.push((name, value));
     Ok(())

@@ -9,15 +9,15 @@
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsStr, OsString};
-use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
+use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::sys::stat::Mode;
 
+use crate::exec::{NotRun, Unmarked, exec_path};
 use crate::fail::quote;
 use crate::mount::{Attr, Depth, Mount};
 use crate::{Context, Fail, cli, sys};
@@ -143,8 +143,8 @@ impl Chain {
     pub fn exec_shell(self, shell: &OsStr) -> Result<Infallible, Fail> {
         let mut name = OsString::from("-");
         name.push(cli::basename(shell));
-        let error = exec_path(shell, &c_strings(&[name])?, &own_environment());
-        Err(not_run(shell, error))
+        let argv = c_strings(&[name])?;
+        Err(exec_path(shell, &argv, &own_environment(), Unmarked::Shell).fail(shell))
     }
 
     /// Becomes COMMAND with an environment of `NAME=VALUE` strings.
@@ -157,11 +157,17 @@ impl Chain {
     ) -> Result<Infallible, Fail> {
         let Some(program) = command.first() else { return Err(Fail::done()) };
         let argv = c_strings(command)?;
-        let error = match link_name(program) {
-            Some(name) => self.exec_link(name, &argv, env)?,
-            None => exec_path(program, &argv, env),
+        let Some(name) = link_name(program) else {
+            return Err(exec_path(program, &argv, env, Unmarked::Shell).fail(program));
         };
-        Err(not_run(program, error))
+        let not_run = self.exec_link(name, &argv, env)?;
+        let is_missing = not_run.is_missing();
+        let fail = not_run.fail(program);
+        Err(if is_missing {
+            fail.hint(format_args!("{} must lie beside the other tools", quote(name)))
+        } else {
+            fail
+        })
     }
 
     /// Becomes a program that an image's config names: never a tool of ours, whatever
@@ -172,8 +178,8 @@ impl Chain {
         env: &[&CStr],
     ) -> Result<Infallible, Fail> {
         let Some(program) = command.first() else { return Err(Fail::done()) };
-        let error = exec_path(program, &c_strings(command)?, env);
-        Err(not_run(program, error))
+        let argv = c_strings(command)?;
+        Err(exec_path(program, &argv, env, Unmarked::Refused).fail(program))
     }
 
     fn exec_link(
@@ -181,29 +187,29 @@ impl Chain {
         name: &'static str,
         argv: &[CString],
         env: &[&CStr],
-    ) -> Result<Errno, Fail> {
+    ) -> Result<NotRun, Fail> {
         let variable = self.hand_on()?;
         let mut env = env.to_vec();
         env.extend(variable.as_deref());
         let file = c_name(name.as_bytes())?;
         if let Some(dir) = &self.tools {
-            return Ok(sys::execveat(dir.as_fd(), &file, argv, &env));
+            return Ok(sys::execveat(dir.as_fd(), &file, argv, &env).into());
         }
         if let Some((_, link)) = self.links.iter().find(|(known, _)| *known == name) {
-            return Ok(sys::execveat(link.as_fd(), c"", argv, &env));
+            return Ok(sys::execveat(link.as_fd(), c"", argv, &env).into());
         }
         if self.is_kept || !self.links.is_empty() {
-            return Ok(Errno::ENOENT);
+            return Ok(Errno::ENOENT.into());
         }
         // The root is still the caller's: beside this tool, else where PATH says.
         if let Ok(home) = own_directory() {
             let beside = c_name(home.join(name).as_os_str().as_bytes())?;
             let error = sys::execveat(AT_FDCWD, &beside, argv, &env);
             if error != Errno::ENOENT {
-                return Ok(error);
+                return Ok(error.into());
             }
         }
-        Ok(exec_path(OsStr::new(name), argv, &env))
+        Ok(exec_path(OsStr::new(name), argv, &env, Unmarked::Shell))
     }
 
     /// Makes the descriptors survive the exec and names them in the variable.
@@ -278,78 +284,6 @@ fn c_strings(words: &[OsString]) -> Result<Vec<CString>, Fail> {
 fn c_name(bytes: &[u8]) -> Result<CString, Fail> {
     CString::new(bytes)
         .map_err(|_| Fail::cannot("use", OsStr::from_bytes(bytes), "it has a NUL byte"))
-}
-
-/// execvp(3): a name with a slash is a path, another is looked for in PATH of `env`.
-fn exec_path(program: &OsStr, argv: &[CString], env: &[&CStr]) -> Errno {
-    let bytes = program.as_bytes();
-    if bytes.is_empty() {
-        return Errno::ENOENT;
-    }
-    if bytes.contains(&b'/') {
-        return exec_file(bytes, argv, env);
-    }
-    let path = env.iter().find_map(|e| e.to_bytes().strip_prefix(b"PATH="));
-    let mut worst = Errno::ENOENT;
-    for dir in path.unwrap_or(b"/bin:/usr/bin").split(|b| *b == b':') {
-        let dir = if dir.is_empty() { b".".as_slice() } else { dir };
-        let error = exec_file(&[dir, b"/", bytes].concat(), argv, env);
-        if error == Errno::EACCES {
-            // Go on looking, but do not say it was not found.
-            worst = error;
-        } else if !matches!(error, Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG) {
-            return error;
-        }
-    }
-    worst
-}
-
-fn exec_file(path: &[u8], argv: &[CString], env: &[&CStr]) -> Errno {
-    let Ok(file) = CString::new(path) else { return Errno::EINVAL };
-    let error = sys::execveat(AT_FDCWD, &file, argv, env);
-    if error != Errno::ENOEXEC || is_elf(Path::new(OsStr::from_bytes(path))) {
-        return error;
-    }
-    // A script without #!: the shell's, as execvp(3) has it.
-    let mut shell = vec![c"sh".to_owned(), file];
-    shell.extend(argv.iter().skip(1).cloned());
-    sys::execveat(AT_FDCWD, c"/bin/sh", &shell, env)
-}
-
-/// Whether a file is a program, though not one for this machine.
-fn is_elf(path: &Path) -> bool {
-    let mut magic = [0; 4];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
-    read.is_ok() && magic == *b"\x7fELF"
-}
-
-/// Why COMMAND was not run, with env(1)'s status: 127 not found, else 126.
-fn not_run(program: &OsStr, error: Errno) -> Fail {
-    let fail = Fail::cannot("run", program, error.desc());
-    if error == Errno::ENOEXEC {
-        return fail.status(126).hint("it is a program for another kind of machine");
-    }
-    if error != Errno::ENOENT {
-        return fail.status(126);
-    }
-    let is_there = program.as_bytes().contains(&b'/')
-        && openat(
-            AT_FDCWD,
-            Path::new(program),
-            OFlag::O_PATH | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )
-        .is_ok();
-    let fail = fail.status(127);
-    match link_name(program) {
-        Some(name) => {
-            fail.hint(format_args!("{} must lie beside the other tools", quote(name)))
-        }
-        None if is_there => {
-            fail.hint("the file is there but its interpreter or loader is not")
-        }
-        None => fail,
-    }
 }
 
 #[cfg(test)]

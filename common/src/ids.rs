@@ -72,6 +72,18 @@ impl Ids {
         })
     }
 
+    /// Refuses a group that [`Groups::Mapped`] would leave out, where it was asked for.
+    ///
+    /// # Errors
+    /// When it means nothing in this user namespace.
+    pub fn require_group(&self, gid: u32) -> Result<(), Fail> {
+        if is_mapped(self.gid_map.as_ref(), gid) {
+            Ok(())
+        } else {
+            Err(unmapped("gid", gid))
+        }
+    }
+
     /// Whether the supplementary groups are these, in whatever order.
     fn has_exactly(&self, groups: &[u32]) -> bool {
         let all_in = |a: &[u32], b: &[u32]| a.iter().all(|gid| b.contains(gid));

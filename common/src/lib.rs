@@ -7,6 +7,7 @@ pub mod bounded;
 pub mod chain;
 pub mod cli;
 pub mod entry;
+mod exec;
 pub mod explain;
 pub mod fail;
 pub mod idmap;

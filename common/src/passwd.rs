@@ -122,6 +122,20 @@ impl Who {
     }
 }
 
+/// A group for a command line: a name, or a number that is an id.
+///
+/// # Errors
+/// When it is neither.
+pub fn group_name(text: &str) -> Result<OsString, String> {
+    if text.is_empty() {
+        return Err("no group is named".to_owned());
+    }
+    if is_number(text.as_ref()) {
+        parse::id(text)?;
+    }
+    Ok(text.into())
+}
+
 fn is_number(word: &OsStr) -> bool {
     !word.is_empty() && word.as_bytes().iter().all(u8::is_ascii_digit)
 }
@@ -160,13 +174,27 @@ impl Account {
         }
         let mut all = vec![gid];
         for other in others {
-            if !all.contains(&other) {
-                all.push(other);
-            }
+            add(&mut all, other);
         }
         let home = user.map(|u| u.home).filter(|h| !h.is_empty());
         let home = home.unwrap_or(OsStr::new("/")).to_owned();
         Ok(Self { uid, gid, groups: all, home })
+    }
+
+    /// One more supplementary group, by name or number; gives its gid.
+    ///
+    /// # Errors
+    /// When there is no group of that name.
+    pub fn add_group(&mut self, wanted: &OsStr, group: &[u8]) -> Result<u32, Fail> {
+        let gid = find_group(wanted, group)?;
+        add(&mut self.groups, gid);
+        Ok(gid)
+    }
+}
+
+fn add(groups: &mut Vec<u32>, gid: u32) {
+    if !groups.contains(&gid) {
+        groups.push(gid);
     }
 }
 

@@ -134,9 +134,12 @@ mod userns {
         let run = chain(CHAIN);
         unpack(&image, run.tmp());
 
-        run.run().refused(127, expect![[r#"
-            img-exec: cannot run 'ns-enter': No such file or directory; 'ns-enter' must lie beside the other tools
-        "#]]);
+        run.run().refused(
+            127,
+            expect![[r#"
+            img-exec: cannot run 'ns-enter': No such file or directory
+        "#]],
+        );
     }
 }
 

@@ -147,7 +147,7 @@ fn a_command_that_cannot_be_run_is_told_once() {
         Run::tool("ns-run").args(fork).arg("/").run().refused(
             126,
             expect![[r#"
-                ns-run: cannot run '/': Permission denied
+                ns-run: cannot run '/': Permission denied; it is a directory
             "#]],
         );
     }

@@ -50,6 +50,12 @@ bench RUNS="200":
     cargo build --quiet --release --workspace --bins
     {{ target }}/release/bench {{ RUNS }}
 
+# Ask docker and podman again what tests/peer/img-exec.jsonl compares img-exec with
+[group('test')]
+peer-docker:
+    cargo build --quiet -p tests --bins
+    tests/peer/record.sh tests/peer/img-exec.jsonl
+
 # cg-limit on a Debian kernel in QEMU: just vm, just vm -u, just vm -c v1, just vm -k trixie
 [group('test')]
 vm *OPTIONS:

@@ -16,6 +16,7 @@
 pub mod fault;
 pub mod image;
 pub mod need;
+pub mod peer;
 pub mod quick;
 pub mod run;
 pub mod started;

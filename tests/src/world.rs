@@ -54,10 +54,11 @@ impl World {
     #[track_caller]
     pub fn of(run: Run) -> Self {
         let text = run.run().ok();
-        Self(
-            serde_json::from_str(&text)
-                .unwrap_or_else(|e| panic!("no JSON ({e}): {text}")),
-        )
+        let mut world: Value = serde_json::from_str(&text)
+            .unwrap_or_else(|e| panic!("no JSON ({e}): {text}"));
+        // Worlds are compared by what is set, whatever the order.
+        world["env"].as_array_mut().unwrap().sort_by_key(Value::to_string);
+        Self(world)
     }
 
     /// The topics in which this world differs from another, without those that differ
@@ -66,7 +67,7 @@ impl World {
     /// # Panics
     /// When one of them is no object.
     pub fn changed_from(&self, other: &Self) -> Vec<String> {
-        let every = ["pid", "ppid", "pgid", "sid", "cwd", "argv", "comm"];
+        let every = ["pid", "ppid", "pgid", "sid", "cwd", "cwd-stat", "argv", "comm"];
         let (mine, theirs) = (self.0.as_object().unwrap(), other.0.as_object().unwrap());
         let differs = |key: &&String| mine.get(*key) != theirs.get(*key);
         mine.keys()

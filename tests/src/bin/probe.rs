@@ -21,9 +21,8 @@ fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
     let words = |list: Vec<OsString>| -> Vec<String> {
         list.into_iter().map(|w| w.to_string_lossy().into_owned()).collect()
     };
-    let mut env: Vec<_> =
+    let env: Vec<_> =
         sys::environ().iter().map(|e| e.to_string_lossy().into_owned()).collect();
-    env.sort();
     let umask = status_field(&status, "Umask").unwrap_or("?").to_owned();
     let world = json!({
         "argv": words(args),
@@ -34,6 +33,7 @@ fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
         "pgid": nix::unistd::getpgrp().as_raw(),
         "sid": nix::unistd::getsid(None).map_or(-1, nix::unistd::Pid::as_raw),
         "cwd": std::env::current_dir().map_or_else(|e| e.to_string(), |d| d.display().to_string()),
+        "cwd-stat": fs::metadata(".").map_or_else(|e| e.to_string(), |m| owner_and_mode(&m)),
         "ns": namespaces(),
         "uid-map": read("/proc/self/uid_map"),
         "gid-map": read("/proc/self/gid_map"),
@@ -59,6 +59,11 @@ fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
         "mounts": mounts(),
     });
     Err(Fail::output(format!("{world:#}\n")))
+}
+
+/// `755 0:0`, as stat(1) would write it.
+fn owner_and_mode(of: &fs::Metadata) -> String {
+    format!("{:o} {}:{}", of.mode() & 0o7777, of.uid(), of.gid())
 }
 
 fn namespaces() -> Map<String, Value> {

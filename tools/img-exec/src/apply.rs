@@ -2,23 +2,24 @@
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsString};
-use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::chain::Chain;
 use common::fail::Hint;
-use common::inroot::{Root, kind};
+use common::inroot::Root;
 use common::spawn::keep_bond;
-use common::{Context, Fail, bounded};
+use common::{Context, Fail};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
-use nix::sys::stat::{Mode, SFlag, fstat, umask};
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::fchdir;
 
-use crate::config::LIMIT;
 use crate::plan::Step;
+
+/// As many links as the kernel follows in one path, path_resolution(7).
+const MAX_LINKS: usize = 40;
 
 /// Carries the steps out; the last of them does not come back.
 pub(crate) fn apply(steps: Vec<Step>, chain: Chain) -> Result<Infallible, Fail> {
@@ -39,11 +40,40 @@ fn enter(dir: &Path) -> Result<(), Fail> {
     let root = Root::open(Path::new("/")).cannot("open", "/")?;
     // docker makes it with mode 755 whatever the umask, which is the caller's again.
     let kept = umask(Mode::empty());
-    let made = root.make_dirs(dir, Mode::from_bits_truncate(0o755));
+    let made = make(&root, dir.to_owned());
     umask(kept);
     made.and_then(fchdir)
         .cannot("start in", dir)
         .hint_on(Errno::ELOOP, "it leads out of the root or in a circle")
+        .hint_on(Errno::EACCES, "this user may not enter it")
+}
+
+/// As docker makes it: where a link leads nowhere, what it names is made, in the root.
+fn make(root: &Root, mut dir: PathBuf) -> Result<OwnedFd, Errno> {
+    for _ in 0..MAX_LINKS {
+        match root.make_dirs(&dir, Mode::from_bits_truncate(0o755)) {
+            Err(Errno::ENOTDIR) => dir = past_link(root, &dir)?,
+            other => return other,
+        }
+    }
+    Err(Errno::ELOOP)
+}
+
+/// The path without its first link that leads nowhere, `ENOTDIR` where it has none.
+fn past_link(root: &Root, dir: &Path) -> Result<PathBuf, Errno> {
+    let mut above: Vec<_> = dir.ancestors().collect();
+    above.reverse();
+    for part in above {
+        if root.resolve(part, OFlag::O_PATH).err() != Some(Errno::ENOENT) {
+            continue;
+        }
+        let link = root.resolve(part, OFlag::O_PATH | OFlag::O_NOFOLLOW)?;
+        let target = readlinkat(&link, "").map_err(|_| Errno::ENOTDIR)?;
+        let place = part.parent().unwrap_or(Path::new("/"));
+        let rest = dir.strip_prefix(part).unwrap_or(Path::new(""));
+        return Ok(place.join(target).join(rest));
+    }
+    Err(Errno::ENOTDIR)
 }
 
 fn exec(chain: Chain, argv: &[OsString], env: Vec<OsString>) -> Result<Infallible, Fail> {
@@ -54,27 +84,4 @@ fn exec(chain: Chain, argv: &[OsString], env: Vec<OsString>) -> Result<Infallibl
     let env: Vec<CString> = env.into_iter().map(c_string).collect::<Result<_, _>>()?;
     let env: Vec<&CStr> = env.iter().map(CString::as_c_str).collect();
     chain.exec_image(argv, &env)
-}
-
-/// Opens the config that the caller named: a file, or a directory of img-unpack's.
-pub(crate) fn open_config(path: &Path) -> Result<OwnedFd, Fail> {
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
-    let open_it = || {
-        let found = open(path, flags, Mode::empty())?;
-        if kind(&fstat(&found)?) != SFlag::S_IFDIR {
-            return Ok(found);
-        }
-        openat(found, "config.json", flags | OFlag::O_NONBLOCK, Mode::empty())
-    };
-    open_it().cannot("open config", path)
-}
-
-/// Reads a config to its end, which has to come soon.
-pub(crate) fn read_config(fd: OwnedFd) -> Result<Vec<u8>, String> {
-    let text = bounded::read(File::from(fd), LIMIT, 8192);
-    let text = text.map_err(|e| match e.raw_os_error() {
-        Some(number) => Errno::from_raw(number).desc().to_owned(),
-        None => e.to_string(),
-    })?;
-    text.ok_or_else(|| format!("larger than {} MiB", LIMIT >> 20))
 }

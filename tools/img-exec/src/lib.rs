@@ -10,12 +10,13 @@ use common::{Fail, explain};
 mod apply;
 pub mod cli;
 pub mod config;
+mod env;
 mod host;
 pub mod plan;
 
 /// Runs the tool: `args` is argv with the program's name.
 pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
-    let cli: cli::Cli = common::cli::parse(args)?;
+    let cli = cli::parse(args)?;
     let mut chain = Chain::inherit()?;
     let plan = plan::Plan::new(&cli, &plan::Host::read(&cli, &mut chain)?)?;
     if cli.explain {

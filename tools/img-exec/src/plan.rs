@@ -1,8 +1,7 @@
 //! Which process an image wants, by docker's rules, decided without a system call.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::ffi::{CStr, OsString};
+use std::path::{Component, Path, PathBuf};
 
 use common::explain::Explain;
 use common::fail::quote;
@@ -12,15 +11,15 @@ use common::{Context, Fail};
 
 use crate::cli::Cli;
 use crate::config::Config;
-
-/// docker's and podman's where an image names no other.
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+use crate::env::environment;
 
 /// The facts that the plan depends on.
 #[derive(Debug, Default)]
 pub struct Host {
     /// What the image says.
     pub config: Config,
+    /// The files of `--env-file`, with their names.
+    pub env_files: Vec<(PathBuf, Vec<u8>)>,
     /// The ids now.
     pub ids: Ids,
     /// The image's /etc/passwd.
@@ -29,8 +28,10 @@ pub struct Host {
     pub group: Vec<u8>,
     /// uname(2)'s node name.
     pub hostname: OsString,
-    /// The kind of terminal, where standard input is one.
-    pub terminal: Option<OsString>,
+    /// Whether standard input is a terminal.
+    pub terminal: bool,
+    /// The caller's environment.
+    pub environ: Vec<&'static CStr>,
 }
 
 /// One thing to do.
@@ -60,7 +61,8 @@ impl Plan {
     /// Decides.
     ///
     /// # Errors
-    /// When there is nothing to run, no such user, or a directory that is no path.
+    /// When there is nothing to run, no such user or group, a directory that is no path, or
+    /// an `--env-file` that is none.
     pub fn new(cli: &Cli, host: &Host) -> Result<Self, Fail> {
         let argv = argv(cli, &host.config)?;
         let account = account(cli, host)?;
@@ -73,7 +75,7 @@ impl Plan {
         // The directory is made and entered with the rights that are left, as runc does.
         let mut steps = vec![Step::Workdir(workdir(cli, &host.config)?)];
         steps.extend(ids::steps(&target, &host.ids)?.into_iter().map(Step::Ids));
-        steps.push(Step::Exec { argv, env: env(cli, host, &account.home) });
+        steps.push(Step::Exec { argv, env: environment(cli, host, &account.home)? });
         Ok(Self { steps })
     }
 }
@@ -106,7 +108,11 @@ fn argv(cli: &Cli, config: &Config) -> Result<Vec<OsString>, Fail> {
 fn account(cli: &Cli, host: &Host) -> Result<Account, Fail> {
     let of_image = || Who::parse(&host.config.user).cannot("use user", &host.config.user);
     let who = cli.user.clone().map_or_else(of_image, Ok)?;
-    Account::find(&who, &host.passwd, &host.group)
+    let mut account = Account::find(&who, &host.passwd, &host.group)?;
+    for name in &cli.group_add {
+        host.ids.require_group(account.add_group(name, &host.group)?)?;
+    }
+    Ok(account)
 }
 
 fn workdir(cli: &Cli, config: &Config) -> Result<PathBuf, Fail> {
@@ -115,44 +121,22 @@ fn workdir(cli: &Cli, config: &Config) -> Result<PathBuf, Fail> {
         return Ok("/".into());
     }
     if dir.is_absolute() {
-        return Ok(dir);
+        return Ok(clean(&dir));
     }
     Err(Fail::cannot("start in", dir, "not an absolute path"))
 }
 
-/// The environment: of the caller's own there is nothing but the kind of terminal.
-fn env(cli: &Cli, host: &Host, home: &OsStr) -> Vec<OsString> {
-    let pair = |name: &str, value: &OsStr| {
-        OsString::from_vec([name.as_bytes(), b"=", value.as_bytes()].concat())
-    };
-    let mut env = vec![PATH.into(), pair("HOSTNAME", &host.hostname)];
-    env.extend(host.terminal.as_deref().map(|kind| pair("TERM", kind)));
-    for entry in host.config.env.iter().map(OsString::from).chain(cli.env.iter().cloned())
-    {
-        set(&mut env, entry);
+/// Without `.` and `..`, by the text alone, as docker does before it looks at a link.
+fn clean(dir: &Path) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for part in dir.components() {
+        match part {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => drop(clean.pop()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
     }
-    if !env.iter().any(|entry| name(entry) == b"HOME") {
-        env.push(pair("HOME", home));
-    }
-    env
-}
-
-/// Puts an entry in place of one of the same name, or behind all others.
-///
-/// One without `=` takes the variable away: docker's rule, and images have such.
-fn set(env: &mut Vec<OsString>, entry: OsString) {
-    if !entry.as_bytes().contains(&b'=') {
-        env.retain(|old| entry.is_empty() || name(old) != entry.as_bytes());
-        return;
-    }
-    match env.iter_mut().find(|old| name(old) == name(&entry)) {
-        Some(old) => *old = entry,
-        None => env.push(entry),
-    }
-}
-
-fn name(entry: &OsStr) -> &[u8] {
-    entry.as_bytes().split(|b| *b == b'=').next().unwrap_or_default()
+    clean
 }
 
 impl Explain for Step {
@@ -203,13 +187,13 @@ mod tests {
 
     fn plan(args: &[&str], host: &Host) -> Result<Vec<Step>, String> {
         let args = ["img-exec"].iter().chain(args).map(OsString::from).collect();
-        let cli: Cli = common::cli::parse(args).map_err(|f| f.text)?;
+        let cli = crate::cli::parse(args).map_err(|f| f.text)?;
         Plan::new(&cli, host).map(|p| p.steps).map_err(|f| f.text)
     }
 
-    fn exec(args: &[&str], config: &str) -> (Vec<OsString>, Vec<OsString>) {
+    fn words(args: &[&str], config: &str) -> Vec<OsString> {
         match plan(args, &host(config)).unwrap().pop() {
-            Some(Step::Exec { argv, env }) => (argv, env),
+            Some(Step::Exec { argv, .. }) => argv,
             other => panic!("no exec at the end but {other:?}"),
         }
     }
@@ -237,41 +221,23 @@ mod tests {
                 &["a b", "", "new\nline", "*"],
             ),
         ] {
-            assert_eq!(exec(args, config).0, argv, "{config} {args:?}");
+            assert_eq!(words(args, config), argv, "{config} {args:?}");
         }
     }
 
     #[test]
-    fn the_environment_is_the_images_over_dockers_defaults() {
-        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        for (config, args, env) in [
-            ("{}", &["x"][..], &[path, "HOSTNAME=box", "HOME=/root"][..]),
-            (
-                r#"{"Env": ["PATH=/bin", "A=1", "A=second", "HOME=/h"]}"#,
-                &["-e", "A=third", "--env", "B=a=b", "x"],
-                &["PATH=/bin", "HOSTNAME=box", "A=third", "HOME=/h", "B=a=b"],
-            ),
-            (
-                r#"{"Env": ["F", "1BAD=x", "A B=$(id)", "=x", "HOSTNAME", "", "E="]}"#,
-                &["x"],
-                &[path, "1BAD=x", "A B=$(id)", "=x", "E=", "HOME=/root"],
-            ),
-            (r#"{"User": "www"}"#, &["x"], &[path, "HOSTNAME=box", "HOME=/var/www"]),
-            (r#"{"User": "77"}"#, &["x"], &[path, "HOSTNAME=box", "HOME=/"]),
+    fn a_directory_is_cleaned_by_its_text() {
+        for (dir, expected) in [
+            ("", "/"),
+            ("/", "/"),
+            ("/a/../b//./c/", "/b/c"),
+            ("/../../etc", "/etc"),
+            ("/link/..", "/"),
         ] {
-            assert_eq!(exec(args, config).1, env, "{config}");
+            let config = Config { working_dir: dir.to_owned(), ..Config::default() };
+            let got = workdir(&Cli::default(), &config).unwrap();
+            assert_eq!(got.as_os_str(), expected, "{dir}");
         }
-    }
-
-    #[test]
-    fn a_terminal_keeps_its_kind() {
-        let here = Host { terminal: Some("linux".into()), ..host("{}") };
-
-        let Some(Step::Exec { env, .. }) = plan(&["x"], &here).unwrap().pop() else {
-            panic!("no exec at the end");
-        };
-
-        assert_eq!(env[2], "TERM=linux");
     }
 
     #[test]
@@ -299,6 +265,13 @@ mod tests {
         assert_eq!(
             calls(&["--workdir", "/w", "x"], "{}"),
             [dir("/w"), "setgroups([0, 4])".into()]
+        );
+        assert_eq!(
+            calls(
+                &["--group-add", "www", "--group-add", "77", "--group-add", "4"],
+                r#"{"Cmd": ["c"]}"#
+            ),
+            [dir("/"), "setgroups([0, 4, 33, 77])".into()]
         );
     }
 
@@ -331,14 +304,19 @@ mod tests {
                 r"cannot find user '\x1b[2J': not in /etc/passwd; a number needs no line there",
             ),
             (
+                "{}",
+                &["--group-add", "none", "x"],
+                "cannot find group 'none': not in /etc/group; a number needs no line there",
+            ),
+            (
                 r#"{"WorkingDir": "srv"}"#,
                 &["x"],
                 "cannot start in 'srv': not an absolute path",
             ),
             (
                 "{}",
-                &["--env", "A", "x"],
-                "invalid value 'A' for '--env <NAME=VALUE>': not of the form NAME=VALUE; try 'img-exec --help'",
+                &["--env", "=A", "x"],
+                "invalid value '=A' for '--env <NAME=VALUE>': not of the form NAME or NAME=VALUE; try 'img-exec --help'",
             ),
         ] {
             assert_eq!(plan(args, &host(config)).unwrap_err(), text);

@@ -8,6 +8,13 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use kit::{Run, World, expect, need};
 use nix::unistd::{getegid, geteuid, gethostname};
 
+#[path = "img-exec/given.rs"]
+mod given;
+#[path = "img-exec/hostile.rs"]
+mod hostile;
+#[path = "img-exec/program.rs"]
+mod program;
+
 /// A run with this config object as ./config.json.
 fn image(config: &str) -> Run {
     let run = Run::tool("img-exec").args(["--config", "config.json"]);

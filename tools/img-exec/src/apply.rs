@@ -71,7 +71,8 @@ fn past_link(root: &Root, dir: &Path) -> Result<PathBuf, Errno> {
         let target = readlinkat(&link, "").map_err(|_| Errno::ENOTDIR)?;
         let place = part.parent().unwrap_or(Path::new("/"));
         let rest = dir.strip_prefix(part).unwrap_or(Path::new(""));
-        return Ok(place.join(target).join(rest));
+        // Without a slash at the end, by which the next link would be followed.
+        return Ok(place.join(target).join(rest).components().collect());
     }
     Err(Errno::ENOTDIR)
 }

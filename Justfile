@@ -44,11 +44,22 @@ test-tool TOOL:
     cargo build --quiet --workspace --bins
     cargo test -p {{ TOOL }}
 
-# Start-up and chain times as ratios to the peers, paired in one run
+# Start-up, chains and images, each against its peers, paired in one run
 [group('test')]
-bench RUNS="200":
+bench RUNS="200": (bench-images)
+    {{ target }}/release/bench startup {{ RUNS }}
+
+# Unpacking images against tar, umoci, podman: an image of its own, or those in DIR
+[group('test')]
+bench-images *OPTIONS:
     cargo build --quiet --release --workspace --bins
-    {{ target }}/release/bench {{ RUNS }}
+    {{ target }}/release/bench images {{ OPTIONS }}
+
+# What a file, a layer, a removal costs when there are more of them
+[group('test')]
+bench-scale *OPTIONS:
+    cargo build --quiet --release --workspace --bins
+    {{ target }}/release/bench scale {{ OPTIONS }}
 
 # Ask docker and podman again what tests/peer/img-exec.jsonl compares img-exec with
 [group('test')]

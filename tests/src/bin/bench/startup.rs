@@ -1,12 +1,7 @@
-//! `bench [RUNS]`: times tools against their peers, in turn, in one run.
-//!
-//! Prints minimum and median of spawn to exit, the ratio of the medians, and the ratio of
-//! what tool and peer add to a static no-op (spawn to exec, from the minima). The machine's
-//! noise is in both alike, so quote the ratios.
-#![no_main]
+//! Small tools: minimum and median of spawn to exit, the ratio of the medians, and the
+//! ratio of what tool and peer add to a static no-op (spawn to exec, from the minima).
 
-use std::convert::Infallible;
-use std::ffi::{CString, OsString};
+use std::ffi::CString;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,8 +11,6 @@ use common::{Context, Fail};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawnp};
 use nix::sys::wait::{WaitStatus, waitpid};
 
-common::entry!("bench", run);
-
 /// A line of the table: a name, what is timed, and what it is compared to.
 struct Pair {
     name: String,
@@ -25,18 +18,8 @@ struct Pair {
     peer: Vec<String>,
 }
 
-fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
-    let runs = args.into_iter().nth(1).unwrap_or_else(|| "200".into());
-    let number = runs.to_str().and_then(|text| text.parse().ok());
-    let runs: u32 =
-        number.ok_or_else(|| Fail::cannot("use", runs, "not a number of runs"))?;
-    let exe = std::env::current_exe().failed_to("find this program")?;
-    let here = exe.parent().unwrap_or(Path::new("."));
-    let work = tempfile::tempdir().failed_to("make a directory")?;
-    Err(Fail::output(table(here, work.path(), runs)?))
-}
-
-fn table(here: &Path, work: &Path, runs: u32) -> Result<String, Fail> {
+/// The table.
+pub(crate) fn table(here: &Path, work: &Path, runs: u32) -> Result<String, Fail> {
     let mut text = format!(
         "{:<44} {:>6} {:>6}   {:>6} {:>6}   ratio   added\n",
         "spawn to exit, us", "min", "median", "peer", "median"

@@ -39,7 +39,9 @@ fn ours(case: &Case, probe: &[u8]) -> Value {
     let run = run.args(options).arg("--").args(case.args());
     let run = CALLER.into_iter().fold(run, |run, (key, value)| run.env(key, value));
     std::fs::write(run.tmp().join("env-file"), case.env_file().unwrap_or("")).unwrap();
-    unpack(case, probe, run.tmp());
+    if let Err(refused) = unpack(case, probe, run.tmp()) {
+        return refused;
+    }
     let mut command = run.command();
     let terminal = openpty(None, None).unwrap();
     if case.has_terminal() {
@@ -53,12 +55,15 @@ fn ours(case: &Case, probe: &[u8]) -> Value {
     }
 }
 
-fn unpack(case: &Case, probe: &[u8], dir: &Path) {
+fn unpack(case: &Case, probe: &[u8], dir: &Path) -> Result<(), Value> {
     let archive = case.image(probe).docker_save("peer:latest");
     std::fs::write(dir.join("image.tar"), archive).unwrap();
     std::fs::create_dir(dir.join("root")).unwrap();
-    let unpacked = Run::tool("img-unpack").args(["image.tar", "box"]).cwd(dir).run();
-    assert!(unpacked.ok().lines().count() > 0);
+    let out = Run::tool("img-unpack").args(["image.tar", "box"]).cwd(dir).run();
+    match out.status.code() {
+        Some(0) => Ok(()),
+        code => Err(refusal(code.unwrap_or(-1), &String::from_utf8_lossy(&out.stderr))),
+    }
 }
 
 /// An answer as far as two programs can agree: not in the words of a refusal, nor in the

@@ -227,7 +227,7 @@ fn limits_end_an_image_that_has_too_much() {
     };
 
     expect![[r#"
-        img-unpack: cannot read layer 'sha256:3424c56fe9217c3d13c4be9a97dbf77d71903254d8eca1d69459dd04c80405fa': it unpacks to more than --max-size
+        img-unpack: cannot write 'big': it has 1048576 bytes, more than --max-size
     "#]]
     .assert_eq(&with(&["--max-size=64K"]));
     assert!(with(&["--max-files=3"]).ends_with("it has more entries than --max-files\n"));

@@ -9,5 +9,6 @@
     reason = "a test's errors are failed tests"
 )]
 
+mod race;
 mod reference;
 mod sweep;

@@ -174,9 +174,9 @@ impl Attributes<'_> {
             os("set owner of", fchownat(dir, name, Some(uid), Some(gid), flags))?;
         }
         if kind != Kind::Symlink {
-            // It was just made in a directory that only we have: it is no link.
+            // Another process may have put a link there; fchmodat2(2), Linux 6.6, or by /proc.
             let mode = Mode::from_bits_truncate(meta.mode);
-            let done = fchmodat(dir, name, mode, FchmodatFlags::FollowSymlink);
+            let done = fchmodat(dir, name, mode, FchmodatFlags::NoFollowSymlink);
             os("set mode of", done)?;
         }
         for (xattr, value) in &meta.xattrs {

@@ -137,7 +137,7 @@ fn open(root: BorrowedFd<'_>, path: &[u8]) -> nix::Result<(OwnedFd, u32)> {
     let name = if path.is_empty() { b"." } else { name };
     let Some(stat) = look(above.as_fd(), name)? else { return Err(Errno::ENOENT) };
     if stat.st_mode & 0o700 != 0o700 {
-        fchmodat(&above, name, Mode::S_IRWXU, FchmodatFlags::FollowSymlink)?;
+        fchmodat(&above, name, Mode::S_IRWXU, FchmodatFlags::NoFollowSymlink)?;
     }
     Ok((open_dir(above.as_fd(), name)?, stat.st_mode & 0o7777))
 }
@@ -151,11 +151,11 @@ fn shift(
     match renameat(from, name, to, new_name) {
         // A directory is written to when its parent changes.
         Err(Errno::EACCES) if kind(stat) == SFlag::S_IFDIR => {
-            let follow = FchmodatFlags::FollowSymlink;
-            fchmodat(from, name, Mode::S_IRWXU, follow)?;
+            let flag = FchmodatFlags::NoFollowSymlink;
+            fchmodat(from, name, Mode::S_IRWXU, flag)?;
             renameat(from, name, to, new_name)?;
             let mode = Mode::from_bits_truncate(stat.st_mode);
-            fchmodat(to, new_name, mode, follow)
+            fchmodat(to, new_name, mode, flag)
         }
         other => other,
     }

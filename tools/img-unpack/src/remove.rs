@@ -50,7 +50,7 @@ fn empty(at: BorrowedFd<'_>, dir: &[u8], todo: &mut Vec<Vec<u8>>) -> nix::Result
         OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let opened = match openat(at, dir, flags, Mode::empty()) {
         Err(Errno::EACCES) => {
-            fchmodat(at, dir, Mode::S_IRWXU, FchmodatFlags::FollowSymlink)?;
+            fchmodat(at, dir, Mode::S_IRWXU, FchmodatFlags::NoFollowSymlink)?;
             openat(at, dir, flags, Mode::empty())?
         }
         other => other?,
@@ -81,9 +81,9 @@ fn empty(at: BorrowedFd<'_>, dir: &[u8], todo: &mut Vec<Vec<u8>>) -> nix::Result
             // A directory without w or x, and no CAP_DAC_OVERRIDE; a directory is
             // written to when its parent changes.
             Err(Errno::EACCES) => {
-                fchmodat(at, dir, Mode::S_IRWXU, FchmodatFlags::FollowSymlink)?;
+                fchmodat(at, dir, Mode::S_IRWXU, FchmodatFlags::NoFollowSymlink)?;
                 if is_dir {
-                    fchmodat(here, name, Mode::S_IRWXU, FchmodatFlags::FollowSymlink)?;
+                    fchmodat(here, name, Mode::S_IRWXU, FchmodatFlags::NoFollowSymlink)?;
                 }
                 remove()?
             }

@@ -55,6 +55,7 @@ fn ours(case: &Case, probe: &[u8]) -> Value {
     }
 }
 
+/// The image as `box/`, or why it is refused already.
 fn unpack(case: &Case, probe: &[u8], dir: &Path) -> Result<(), Value> {
     let archive = case.image(probe).docker_save("peer:latest");
     std::fs::write(dir.join("image.tar"), archive).unwrap();

@@ -15,6 +15,9 @@ use crate::{Bench, sample, say, source, synthetic, tally};
 /// A row that took as long as this in all is not run again and again.
 const PATIENCE: f64 = 30.0;
 
+/// Cores kept busy by others that are worth a word: more than the kernel's own threads.
+const BUSY: f64 = 0.15;
+
 /// `bench images`
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -59,11 +62,11 @@ pub(crate) fn table(bench: &Bench, options: &Options) -> Result<(), Fail> {
                 rows,
                 medium,
             };
-            let (plain, gzip) = (&source.plain_layers, &source.gzip_layers);
+            let [plain, gzip, zstd] = &source.layers;
             for table in [
                 table("plain", &source.docker, plain, PLAIN),
                 table("gzip", &source.gzip, gzip, GZIP),
-                table("zstd", &source.zstd, gzip, ZSTD),
+                table("zstd", &source.zstd, zstd, ZSTD),
             ] {
                 let title = table.title();
                 if options.only.iter().all(|word| title.contains(word)) {
@@ -200,6 +203,12 @@ fn lay_out(lines: &[(&str, Result<Samples, String>)]) -> String {
                 )
             }
         };
+    }
+    let samples = lines.iter().filter_map(|(_, result)| result.as_ref().ok());
+    let all = Samples(samples.flat_map(|samples| samples.0.iter().copied()).collect());
+    let others = all.median(|s| s.others);
+    if others > BUSY {
+        let _ = writeln!(text, "NOT ALONE: others kept {others:.1} cores busy meanwhile");
     }
     text
 }

@@ -36,17 +36,17 @@ const fn peer(
 
 const FILE: Row = ours(
     "img-unpack ARCHIVE DIR",
-    r#"exec img-unpack "$ARCHIVE" "$D/box""#,
+    r#"exec img-unpack --quiet "$ARCHIVE" "$D/box""#,
     Outcome::Layers,
 );
 const PIPE: Row = ours(
     "cat ARCHIVE | img-unpack - DIR",
-    r#"cat "$ARCHIVE" | img-unpack - "$D/box""#,
+    r#"cat "$ARCHIVE" | img-unpack --quiet - "$D/box""#,
     Outcome::Layers,
 );
 const FLAT: Row = ours(
     "img-unpack --flat ARCHIVE DIR",
-    r#"exec img-unpack --flat "$ARCHIVE" "$D/box""#,
+    r#"exec img-unpack --quiet --flat "$ARCHIVE" "$D/box""#,
     Outcome::Flat,
 );
 const PODMAN: Row = peer(
@@ -100,7 +100,11 @@ pub(crate) const GZIP: &[Row] = &[
     FILE,
     PIPE,
     FLAT,
-    ours("img-unpack LAYOUT DIR", r#"exec img-unpack "$OCI" "$D/box""#, Outcome::Layers),
+    ours(
+        "img-unpack LAYOUT DIR",
+        r#"exec img-unpack --quiet "$OCI" "$D/box""#,
+        Outcome::Layers,
+    ),
     peer(
         "tar -xz, layers lying there, a directory each",
         &["tar", "gzip"],
@@ -124,4 +128,16 @@ pub(crate) const GZIP: &[Row] = &[
 ];
 
 /// The image as an OCI layout, its layers in zstd.
-pub(crate) const ZSTD: &[Row] = &[FILE, PODMAN];
+pub(crate) const ZSTD: &[Row] = &[
+    FILE,
+    PIPE,
+    FLAT,
+    peer(
+        "tar --zstd, layers lying there, a directory each",
+        &["tar", "zstd"],
+        r#"for l in "$LAYERS"/*; do
+               mkdir "$D/${l##*/}" && tar --zstd -xf "$l" -C "$D/${l##*/}" || exit
+           done"#,
+    ),
+    PODMAN,
+];

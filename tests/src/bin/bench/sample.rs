@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{Context, Fail};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -21,6 +21,8 @@ pub(crate) struct Sample {
     pub(crate) cpu: f64,
     /// MiB of its largest process.
     pub(crate) peak: f64,
+    /// Cores that were busy for others meanwhile.
+    pub(crate) others: f64,
     /// As a shell has it.
     pub(crate) status: i64,
 }
@@ -28,7 +30,7 @@ pub(crate) struct Sample {
 /// `bench once SCRIPT`: in a small process of its own, so that getrusage(2) of its
 /// children is of this run alone and the maximum does not begin at our own size.
 pub(crate) fn once(script: &OsStr) -> Result<String, Fail> {
-    let start = Instant::now();
+    let (start, busy) = (Instant::now(), busy());
     let status = Command::new("sh")
         .arg("-c")
         .arg(script)
@@ -38,16 +40,28 @@ pub(crate) fn once(script: &OsStr) -> Result<String, Fail> {
         .failed_to("start a shell")?;
     let wall = start.elapsed().as_secs_f64();
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).failed_to("read what it took")?;
-    let (user, system) = (usage.user_time(), usage.system_time());
-    let cpu = user.num_microseconds().saturating_add(system.num_microseconds());
+    let micros = [usage.user_time(), usage.system_time()].map(|t| t.num_microseconds());
+    let micros = micros.map(|n| Duration::from_micros(n.unsigned_abs()));
+    let cpu: Duration = micros.iter().sum();
+    let others = self::busy() - busy - cpu.as_secs_f64();
     let signal = status.signal().map(|n| n.saturating_add(128));
     Ok(json!({
         "wall": wall,
-        "cpu-us": cpu,
+        "cpu": cpu.as_secs_f64(),
         "peak-kib": usage.max_rss(),
+        "others": (others / wall).max(0.0),
         "status": status.code().or(signal),
     })
     .to_string())
+}
+
+/// Seconds that the cores were busy since the start of the machine, and stolen from it.
+fn busy() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields = stat.lines().next().unwrap_or_default().split_whitespace();
+    // user nice system, not idle and iowait, irq softirq steal: proc_stat(5).
+    let ticks = fields.skip(1).take(8).enumerate().filter(|(i, _)| !matches!(i, 3 | 4));
+    ticks.filter_map(|(_, n)| n.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// Runs a script; the sample, and what it said on standard error.
@@ -67,8 +81,9 @@ pub(crate) fn run(
     let number = |key: &str| told.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN);
     let sample = Sample {
         wall: number("wall"),
-        cpu: number("cpu-us") / 1e6,
+        cpu: number("cpu"),
         peak: number("peak-kib") / 1024.0,
+        others: number("others"),
         status: told.get("status").and_then(Value::as_i64).unwrap_or(-1),
     };
     Ok((sample, String::from_utf8_lossy(&output.stderr).into_owned()))

@@ -191,7 +191,7 @@ fn measure(
             ("ARCHIVE", archive.as_os_str().to_owned()),
             ("D", place.dir.as_os_str().to_owned()),
         ];
-        let script = r#"exec img-unpack "$ARCHIVE" "$D/box""#;
+        let script = r#"exec img-unpack --quiet "$ARCHIVE" "$D/box""#;
         let (sample, said) = sample::run(bench, script, &variables)?;
         let found = tally::found(&place.dir).unwrap_or(0);
         if sample.status != 0 || found == 0 {

@@ -20,9 +20,8 @@ pub(crate) struct Source {
     /// NAME.oci.tar and NAME.oci-zstd.tar.
     pub(crate) gzip: PathBuf,
     pub(crate) zstd: PathBuf,
-    /// Directories of the layers, in order.
-    pub(crate) plain_layers: PathBuf,
-    pub(crate) gzip_layers: PathBuf,
+    /// Directories of the layers in order: plain, gzip, zstd.
+    pub(crate) layers: [PathBuf; 3],
     /// The layout's name for the image.
     pub(crate) tag: String,
     pub(crate) number: u64,
@@ -55,46 +54,66 @@ pub(crate) fn find(bench: &Bench, dir: &Path) -> Result<Vec<Source>, Fail> {
 impl Source {
     fn open(bench: &Bench, dir: &Path, name: String) -> Result<Self, Fail> {
         let file = |end: &str| dir.join(format!("{name}.{end}"));
+        let (docker, oci, zstd) = (file("docker.tar"), file("oci"), file("oci-zstd.tar"));
         let work = bench.work.path().join(&name);
-        let all = work.join("archive");
-        std::fs::create_dir_all(&all).cannot("make directory", &all)?;
-        let docker = file("docker.tar");
-        let status =
-            Command::new("tar").arg("-xf").arg(&docker).arg("-C").arg(&all).status();
-        if !status.cannot("run", "tar")?.success() {
-            return Err(Fail::cannot("unpack", &docker, "tar failed"));
-        }
-        let manifest = json(&all.join("manifest.json"))?;
-        let list = manifest.pointer("/0/Layers").and_then(Value::as_array);
-        let layers: Vec<_> =
-            list.into_iter().flatten().filter_map(Value::as_str).collect();
-        let plain: Vec<PathBuf> = layers.iter().map(|layer| all.join(layer)).collect();
-        let oci = file("oci");
-        let index = json(&oci.join("index.json"))?;
-        let top = "/manifests/0";
-        let tag = format!("{top}/annotations/org.opencontainers.image.ref.name");
-        let tag = index.pointer(&tag).and_then(Value::as_str).unwrap_or("latest");
-        let blob = |of: Option<&Value>| {
-            let digest = of.and_then(|of| of.get("digest")).and_then(Value::as_str);
-            oci.join("blobs").join(digest.unwrap_or_default().replace(':', "/"))
+        let plain = docker_layers(&unpacked(&docker, work.join("docker"))?)?;
+        let (tag, gzip) = layout_layers(&oci)?;
+        let zstd_layers = if zstd.exists() {
+            layout_layers(&unpacked(&zstd, work.join("oci-zstd"))?)?.1
+        } else {
+            Vec::new()
         };
-        let manifest = json(&blob(index.pointer(top)))?;
-        let layers = manifest.get("layers").and_then(Value::as_array);
-        let gzip: Vec<PathBuf> =
-            layers.into_iter().flatten().map(|l| blob(Some(l))).collect();
         Ok(Self {
-            plain_layers: in_order(work.join("plain"), &plain)?,
-            gzip_layers: in_order(work.join("gzip"), &gzip)?,
+            layers: [
+                in_order(work.join("plain"), &plain)?,
+                in_order(work.join("gzip"), &gzip)?,
+                in_order(work.join("zstd"), &zstd_layers)?,
+            ],
             gzip: file("oci.tar"),
-            zstd: file("oci-zstd.tar"),
-            tag: tag.to_owned(),
+            tag,
             number: u64::try_from(plain.len()).unwrap_or(0),
             tally: Tally::read(&plain)?,
             docker,
             oci,
+            zstd,
             name,
         })
     }
+}
+
+/// An archive's members, by tar(1).
+fn unpacked(archive: &Path, dir: PathBuf) -> Result<PathBuf, Fail> {
+    std::fs::create_dir_all(&dir).cannot("make directory", &dir)?;
+    let status = Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(&dir).status();
+    if status.cannot("run", "tar")?.success() {
+        return Ok(dir);
+    }
+    Err(Fail::cannot("unpack", archive, "tar failed"))
+}
+
+/// The layers that a docker-archive's manifest names.
+fn docker_layers(dir: &Path) -> Result<Vec<PathBuf>, Fail> {
+    let manifest = json(&dir.join("manifest.json"))?;
+    let layers = manifest.pointer("/0/Layers").and_then(Value::as_array);
+    let layers = layers.into_iter().flatten().filter_map(Value::as_str);
+    Ok(layers.map(|layer| dir.join(layer)).collect())
+}
+
+/// The name and the layers of a layout's first image.
+fn layout_layers(dir: &Path) -> Result<(String, Vec<PathBuf>), Fail> {
+    let blob = |of: &Value| {
+        let digest = of.get("digest").and_then(Value::as_str).unwrap_or_default();
+        dir.join("blobs").join(digest.replace(':', "/"))
+    };
+    let index = json(&dir.join("index.json"))?;
+    let top = index.pointer("/manifests/0").unwrap_or(&Value::Null);
+    let tag = top.pointer("/annotations/org.opencontainers.image.ref.name");
+    let manifest = json(&blob(top))?;
+    let layers = manifest.get("layers").and_then(Value::as_array);
+    Ok((
+        tag.and_then(Value::as_str).unwrap_or("latest").to_owned(),
+        layers.into_iter().flatten().map(blob).collect(),
+    ))
 }
 
 /// A directory where the shell's `*` is the order of the layers.

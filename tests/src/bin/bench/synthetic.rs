@@ -87,26 +87,32 @@ pub(crate) fn write(dir: &Path) -> Result<(), Fail> {
     let name = "localhost/synthetic:1";
     std::fs::write(&archive, plain.docker_save(name)).cannot("write", &archive)?;
     drop(plain);
-    let mut gzip = Image::default();
-    for layer in &layers {
-        let media_type = "application/vnd.oci.image.layer.v1.tar+gzip";
-        gzip = gzip.blob(&hex(layer), compressed(dir, layer)?, media_type);
+    'program: for (program, ending) in [("gzip", "oci"), ("zstd", "oci-zstd")] {
+        let mut image = Image::default();
+        for layer in &layers {
+            let Some(data) = compressed(dir, layer, program)? else { continue 'program };
+            let media_type = format!("application/vnd.oci.image.layer.v1.tar+{program}");
+            image = image.blob(&hex(layer), data, &media_type);
+        }
+        let layout = image.oci("1");
+        let archive = dir.join(format!("synthetic.{ending}.tar"));
+        std::fs::write(&archive, &layout).cannot("write", &archive)?;
+        let oci = dir.join(format!("synthetic.{ending}"));
+        tar::Archive::new(layout.as_slice()).unpack(&oci).cannot("write", &oci)?;
     }
-    let layout = gzip.oci("1");
-    let (archive, oci) = (dir.join("synthetic.oci.tar"), dir.join("synthetic.oci"));
-    std::fs::write(&archive, &layout).cannot("write", &archive)?;
-    tar::Archive::new(layout.as_slice()).unpack(&oci).cannot("write", &oci)
+    Ok(())
 }
 
-fn compressed(dir: &Path, data: &[u8]) -> Result<Vec<u8>, Fail> {
+/// What the program makes of it; nothing where there is no such program.
+fn compressed(dir: &Path, data: &[u8], program: &str) -> Result<Option<Vec<u8>>, Fail> {
     let file = dir.join("layer");
     std::fs::write(&file, data).cannot("write", &file)?;
     let input = std::fs::File::open(&file).cannot("open", &file)?;
-    let output =
-        Command::new("gzip").arg("-6").stdin(input).output().cannot("run", "gzip")?;
     std::fs::remove_file(&file).cannot("remove", &file)?;
-    if output.status.success() {
-        return Ok(output.stdout);
+    match Command::new(program).arg("-c").stdin(input).output() {
+        Ok(output) if output.status.success() => Ok(Some(output.stdout)),
+        Ok(_) => Err(Fail::cannot("run", program, "it failed")),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).cannot("run", program),
     }
-    Err(Fail::cannot("compress", &file, "gzip failed"))
 }

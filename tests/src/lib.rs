@@ -18,6 +18,7 @@ pub mod image;
 pub mod need;
 pub mod peer;
 pub mod quick;
+pub mod replay;
 pub mod run;
 pub mod started;
 pub mod tree;

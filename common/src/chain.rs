@@ -141,10 +141,19 @@ impl Chain {
 
     /// Becomes the user's shell as a login shell: `-` and its name are argv\[0\].
     pub fn exec_shell(self, shell: &OsStr) -> Result<Infallible, Fail> {
+        self.exec_shell_with(shell, &own_environment())
+    }
+
+    /// The same with an environment of `NAME=VALUE` strings.
+    pub fn exec_shell_with(
+        self,
+        shell: &OsStr,
+        env: &[&CStr],
+    ) -> Result<Infallible, Fail> {
         let mut name = OsString::from("-");
         name.push(cli::basename(shell));
         let argv = c_strings(&[name])?;
-        Err(exec_path(shell, &argv, &own_environment(), Unmarked::Shell).fail(shell))
+        Err(exec_path(shell, &argv, env, Unmarked::Shell).fail(shell))
     }
 
     /// Becomes COMMAND with an environment of `NAME=VALUE` strings.

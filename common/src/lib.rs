@@ -4,6 +4,7 @@
 //! value made by a pure function; these modules carry it out and pass it on.
 
 pub mod bounded;
+pub mod called;
 pub mod chain;
 pub mod cli;
 pub mod entry;

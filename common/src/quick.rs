@@ -19,6 +19,8 @@ pub enum Set<C> {
     Value(fn(&mut C, &str) -> Option<()>),
     /// It takes one only as `--long=VALUE`.
     Optional(fn(&mut C, Option<&str>)),
+    /// The same, and its letter takes one as `-x=VALUE` or `-x/PATH`; else others follow.
+    Cluster(fn(&mut C, Option<&str>)),
 }
 
 /// An option that is read here.
@@ -30,13 +32,43 @@ pub struct Opt<C> {
     pub long: &'static str,
     /// What it does.
     pub set: Set<C>,
+    /// The program whose place we take does not have it: its abbreviations come first.
+    is_extra: bool,
 }
 
 impl<C> Opt<C> {
     /// A row of the table.
     pub const fn new(short: Option<char>, long: &'static str, set: Set<C>) -> Self {
-        Self { short, long, set }
+        Self { short, long, set, is_extra: false }
     }
+
+    /// The same, of an option that the peer lacks.
+    #[must_use]
+    pub const fn extra(short: Option<char>, long: &'static str, set: Set<C>) -> Self {
+        Self { short, long, set, is_extra: true }
+    }
+}
+
+/// How an option is found by what was written behind `--`.
+type Find<C> = for<'t> fn(&'t [Opt<C>], &str) -> Option<&'t Opt<C>>;
+
+fn exact<'t, C>(table: &'t [Opt<C>], long: &str) -> Option<&'t Opt<C>> {
+    table.iter().find(|option| option.long == long)
+}
+
+/// getopt_long(3): the option itself, or the only one that begins so; what only we have
+/// takes no abbreviation from the peer's.
+fn abbreviated<'t, C>(table: &'t [Opt<C>], long: &str) -> Option<&'t Opt<C>> {
+    let only = |is_extra| {
+        let mut all = table.iter().filter(|option| {
+            option.is_extra == is_extra && option.long.starts_with(long)
+        });
+        (all.next(), all.next())
+    };
+    exact(table, long).or_else(|| match (only(false), only(true)) {
+        ((Some(one), None), _) | ((None, _), (Some(one), None)) => Some(one),
+        _ => None,
+    })
 }
 
 /// Reads the options, and what follows them: COMMAND and its arguments.
@@ -45,6 +77,22 @@ impl<C> Opt<C> {
 pub fn read<C: Default>(
     args: &[OsString],
     table: &[Opt<C>],
+) -> Option<(C, Vec<OsString>)> {
+    read_by(args, table, exact)
+}
+
+/// As [`read`], of a table that has every option: abbreviations are known here.
+pub fn read_all<C: Default>(
+    args: &[OsString],
+    table: &[Opt<C>],
+) -> Option<(C, Vec<OsString>)> {
+    read_by(args, table, abbreviated)
+}
+
+fn read_by<C: Default>(
+    args: &[OsString],
+    table: &[Opt<C>],
+    find: Find<C>,
 ) -> Option<(C, Vec<OsString>)> {
     let mut read = C::default();
     let mut words = args.get(1..)?;
@@ -56,7 +104,7 @@ pub fn read<C: Default>(
         };
         words = rest;
         let taken = match text.strip_prefix("--") {
-            Some(long) => name(&mut read, table, long, words)?,
+            Some(long) => name(&mut read, |long| find(table, long), long, words)?,
             None => letters(&mut read, table, text, words)?,
         };
         words = words.get(taken..)?;
@@ -77,9 +125,9 @@ pub fn parse<C: Parser + Default>(
 }
 
 /// `--long` and how many words after it belong to it.
-fn name<C>(
+fn name<'t, C: 't>(
     read: &mut C,
-    table: &[Opt<C>],
+    find: impl FnOnce(&str) -> Option<&'t Opt<C>>,
     long: &str,
     rest: &[OsString],
 ) -> Option<usize> {
@@ -87,11 +135,12 @@ fn name<C>(
         Some((long, value)) => (long, Some(value)),
         None => (long, None),
     };
-    let option = table.iter().find(|option| option.long == long)?;
-    match (&option.set, value) {
+    match (&find(long)?.set, value) {
         (Set::Flag(set), None) => set(read),
-        (Set::Optional(set), None) => set(read, None),
-        (Set::Optional(set), Some(value)) => set(read, Some(plain(value)?)),
+        (Set::Optional(set) | Set::Cluster(set), None) => set(read, None),
+        (Set::Optional(set) | Set::Cluster(set), Some(value)) => {
+            set(read, Some(plain(value)?));
+        }
         (Set::Value(set), Some(value)) => set(read, plain(value)?)?,
         (Set::Value(set), None) => {
             set(read, plain_word(rest)?)?;
@@ -123,6 +172,18 @@ fn letters<C>(
                 set(read, plain(tail)?)?;
                 return Some(0);
             }
+            Set::Cluster(set) => {
+                let tail = letters.get(at.checked_add(letter.len_utf8())?..)?;
+                if tail.starts_with('/') {
+                    set(read, Some(tail));
+                    return Some(0);
+                }
+                if let Some(value) = tail.strip_prefix('=') {
+                    set(read, Some(plain(value)?));
+                    return Some(0);
+                }
+                set(read, None);
+            }
             Set::Optional(_) => return None,
         }
     }
@@ -147,9 +208,10 @@ mod tests {
         all: bool,
         dir: Option<String>,
         pid: Option<String>,
+        net: Option<String>,
     }
 
-    const TABLE: [Opt<Toy>; 3] = [
+    const TABLE: [Opt<Toy>; 5] = [
         Opt::new(Some('a'), "all", Set::Flag(|t| t.all = true)),
         Opt::new(
             None,
@@ -161,6 +223,12 @@ mod tests {
             "pid",
             Set::Value(|t, pid| (pid != "0").then(|| t.pid = Some(pid.into()))),
         ),
+        Opt::new(
+            Some('n'),
+            "net",
+            Set::Cluster(|t, net| t.net = Some(net.unwrap_or("").into())),
+        ),
+        Opt::extra(None, "new", Set::Flag(|t| t.all = true)),
     ];
 
     fn toy(line: &str) -> Option<(Toy, Vec<OsString>)> {
@@ -175,11 +243,37 @@ mod tests {
         {
             let (toy, rest) = toy(line).unwrap();
 
-            assert_eq!(toy, Toy { all: true, pid: Some("7".into()), dir: None });
+            assert_eq!(toy, Toy { all: true, pid: Some("7".into()), ..Toy::default() });
             assert_eq!(rest, ["x", "-a", "--", "y"], "{line}");
         }
         assert_eq!(toy("--dir x").unwrap().0.dir.as_deref(), Some("/"));
         assert_eq!(toy("--dir=/d x").unwrap().0.dir.as_deref(), Some("/d"));
+    }
+
+    #[test]
+    fn a_letter_in_a_cluster_takes_a_path_and_no_other_letter() {
+        let net = |line: &str| {
+            let (toy, _) = toy(line).unwrap();
+            (toy.all, toy.net)
+        };
+
+        assert_eq!(net("-na x"), (true, Some(String::new())));
+        assert_eq!(net("-an/p x"), (true, Some("/p".into())));
+        assert_eq!(net("-n=p x"), (false, Some("p".into())));
+        assert_eq!(net("--net=p x"), (false, Some("p".into())));
+    }
+
+    #[test]
+    fn an_abbreviation_is_the_peers_before_it_is_ours() {
+        let read = |word: &str| {
+            let (toy, _) = read_all(&["toy".into(), word.into()], &TABLE)?;
+            Some((toy.all, toy.net.is_some()))
+        };
+
+        assert_eq!(read("--n"), Some((false, true)));
+        assert_eq!(read("--ne"), Some((false, true)));
+        assert_eq!(read("--new"), Some((true, false)));
+        assert_eq!(read("--x"), None);
     }
 
     #[test]

@@ -7,12 +7,15 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::fs;
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
 use nix::libc::{self, c_int};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
 use crate::sys::{self, Came, Disposition};
@@ -32,6 +35,8 @@ pub enum Ended {
 pub enum Bond {
     /// `PR_SET_PDEATHSIG` SIGKILL: a killed link leaves nothing behind.
     DieWithParent,
+    /// The same with another signal.
+    Signal(c_int),
     /// It lives on.
     Free,
 }
@@ -84,8 +89,8 @@ pub struct Child {
     pub pid: libc::pid_t,
     /// It, even after its id was given to another.
     pub pidfd: OwnedFd,
-    /// It is the init process of a pid namespace of its own.
-    init: bool,
+    /// It is the init process of a pid namespace of its own, which this /proc shows.
+    init: Option<OwnedFd>,
     /// The signal that it was deaf to and was killed in the place of.
     killed_for: Cell<Option<c_int>>,
 }
@@ -121,8 +126,7 @@ impl Spawn<'_> {
         let parent = sys::pidfd_open(nix::unistd::getpid().as_raw())?;
         match sys::fork(u64::from(self.flags.cast_unsigned()), self.cgroup)? {
             Some((pid, pidfd)) => {
-                let init = self.flags & libc::CLONE_NEWPID != 0;
-                Ok(Child { pid, pidfd, init, killed_for: Cell::new(None) })
+                Ok(Child { pid, pidfd, init: None, killed_for: Cell::new(None) })
             }
             None => sys::exit_now(self.child(parent, held, body)),
         }
@@ -137,6 +141,7 @@ impl Spawn<'_> {
         let ready =
             held.release().failed_to("restore signals").and_then(|()| match self.bond {
                 Bond::DieWithParent => bind(parent.as_fd(), libc::SIGKILL),
+                Bond::Signal(signal) => bind(parent.as_fd(), signal),
                 Bond::Free => Ok(()),
             });
         match ready.and_then(|()| body(parent)) {
@@ -184,6 +189,13 @@ fn is_dead(pidfd: BorrowedFd<'_>) -> bool {
 }
 
 impl Child {
+    /// Says that it is the init process of a pid namespace: deaf to signals that it does
+    /// not catch. `proc` is a /proc of ours, since it may mount another where we look.
+    #[must_use]
+    pub fn as_init(self, proc: OwnedFd) -> Self {
+        Self { init: Some(proc), ..self }
+    }
+
     /// Waits for the end, forwarding signals meanwhile.
     pub fn wait(&self) -> Result<Ended, Fail> {
         let all = SigSet::all();
@@ -253,8 +265,9 @@ impl Child {
         // An init process would lose it for good where it comes before the mask is given
         // back: blocked it waits, and unblocked it is dropped. That is soon, unless somebody
         // stopped it.
+        let init = self.init.as_ref().filter(|_| is_deadly(came.signal));
         for _ in 0..1000 {
-            if !(self.init && is_deadly(came.signal) && self.is_held()) {
+            if !init.is_some_and(|proc| self.is_held(proc)) {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(1));
@@ -263,7 +276,7 @@ impl Child {
             // It may be gone by now; then its end is what comes next.
             let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), came.signal);
         }
-        if self.init && is_deadly(came.signal) && self.is_deaf_to(came.signal) {
+        if init.is_some_and(|proc| self.is_deaf_to(proc, came.signal)) {
             // What it dies of is told as the signal that was meant.
             self.killed_for.set(Some(came.signal));
             let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
@@ -271,18 +284,18 @@ impl Child {
     }
 
     /// Whether it is still our own code that has not released the signals yet.
-    fn is_held(&self) -> bool {
-        let of = |process: &str| fs::read(format!("/proc/{process}/cmdline")).ok();
+    fn is_held(&self, proc: &OwnedFd) -> bool {
+        let of = |process: &str| read_at(proc, &format!("{process}/cmdline"));
         let pid = self.pid.to_string();
-        let status = fs::read_to_string(format!("/proc/{pid}/status"));
-        let blocked = status.ok().and_then(|text| proc::status_mask(&text, "SigBlk"));
+        let status = read_at(proc, &format!("{pid}/status"));
+        let blocked = status.and_then(|text| proc::status_mask(&text, "SigBlk"));
         let deadly = 1 << libc::SIGTERM.saturating_sub(1);
         blocked.is_some_and(|mask| mask & deadly != 0)
             && of(&pid).is_some_and(|line| !line.is_empty() && of("self") == Some(line))
     }
 
-    fn is_deaf_to(&self, signal: c_int) -> bool {
-        let Ok(status) = fs::read_to_string(format!("/proc/{}/status", self.pid)) else {
+    fn is_deaf_to(&self, proc: &OwnedFd, signal: c_int) -> bool {
+        let Some(status) = read_at(proc, &format!("{}/status", self.pid)) else {
             return false;
         };
         let bit =
@@ -291,6 +304,15 @@ impl Child {
             proc::status_mask(&status, set).is_some_and(|mask| mask & bit == 0)
         })
     }
+}
+
+/// A file of /proc as text, or nothing.
+fn read_at(proc: &OwnedFd, path: &str) -> Option<String> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    let fd = openat(proc, path, flags, Mode::empty()).ok()?;
+    let mut text = Vec::new();
+    fs::File::from(fd).read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// The signals that the kernel sends to a terminal's whole foreground group.

@@ -283,6 +283,27 @@ pub fn loopback_up() -> Result<()> {
     call!(SYS_ioctl, socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request).map(drop)
 }
 
+/// `setdomainname(2)`.
+pub fn setdomainname(name: &[u8]) -> Result<()> {
+    call!(SYS_setdomainname, name.as_ptr(), name.len()).map(drop)
+}
+
+/// `waitid(2)` of any child that has ended, which stays to be waited for; 0 for none.
+///
+/// # Errors
+/// `ECHILD` where there is no child at all.
+pub fn peek_child() -> Result<libc::pid_t> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: info is live and of the type named.
+    let ret = unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) };
+    Errno::result(ret)?;
+    // SAFETY: zeroed is a valid siginfo_t, which is what stays where nothing is seen.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: waitid fills this member, and it was zeroed before.
+    Ok(unsafe { info.si_pid() })
+}
+
 /// `prctl(2)` with plain integer arguments.
 pub fn prctl(option: c_int, a: c_ulong, b: c_ulong) -> Result<c_long> {
     call!(SYS_prctl, option, a, b, 0 as c_ulong, 0 as c_ulong)

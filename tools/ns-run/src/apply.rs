@@ -15,8 +15,10 @@ use common::nstype::{KINDS, Ns, flags};
 use common::spawn::{Bond, Child, Held, Spawn, end_like, keep_bond};
 use common::{Context, Fail, status, sys};
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::libc::pid_t;
 use nix::mount::{MsFlags, mount};
+use nix::sys::stat::Mode;
 use serde_json::{Map, Value, json};
 
 use crate::gate::Gate;
@@ -105,6 +107,8 @@ fn mapped_by_helper(
 /// clone3(2): a child begins in the namespaces; this process stays outside and waits.
 fn forked(plan: &Plan, chain: Chain, command: &Command<'_>) -> Result<Infallible, Fail> {
     let gate = plan.needs_parent().then(Gate::new).transpose()?;
+    let how = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    let proc = open("/proc", how, Mode::empty()).cannot("open", "/proc")?;
     let spawn = Spawn {
         tool: "ns-run",
         flags: flags(&plan.kinds),
@@ -123,6 +127,7 @@ fn forked(plan: &Plan, chain: Chain, command: &Command<'_>) -> Result<Infallible
             inside(plan, chain, command, pid)
         })
         .map_err(|e| refused(&plan.kinds, e))?;
+    let child = if plan.kinds.contains(&Ns::Pid) { child.as_init(proc) } else { child };
     if let Some(gate) = gate {
         let ready = match &plan.maps {
             Some(maps) if maps.needs_outside() => maps.write(&child.pid.to_string()),

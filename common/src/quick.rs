@@ -20,7 +20,7 @@ pub enum Set<C> {
     /// It takes one only as `--long=VALUE`.
     Optional(fn(&mut C, Option<&str>)),
     /// The same, and its letter takes one as `-x=VALUE` or `-x/PATH`; else others follow.
-    Cluster(fn(&mut C, Option<&str>)),
+    Cluster(fn(&mut C, Option<&str>) -> Option<()>),
 }
 
 /// An option that is read here.
@@ -137,10 +137,10 @@ fn name<'t, C: 't>(
     };
     match (&find(long)?.set, value) {
         (Set::Flag(set), None) => set(read),
-        (Set::Optional(set) | Set::Cluster(set), None) => set(read, None),
-        (Set::Optional(set) | Set::Cluster(set), Some(value)) => {
-            set(read, Some(plain(value)?));
-        }
+        (Set::Optional(set), None) => set(read, None),
+        (Set::Optional(set), Some(value)) => set(read, Some(plain(value)?)),
+        (Set::Cluster(set), None) => set(read, None)?,
+        (Set::Cluster(set), Some(value)) => set(read, Some(plain(value)?))?,
         (Set::Value(set), Some(value)) => set(read, plain(value)?)?,
         (Set::Value(set), None) => {
             set(read, plain_word(rest)?)?;
@@ -175,14 +175,14 @@ fn letters<C>(
             Set::Cluster(set) => {
                 let tail = letters.get(at.checked_add(letter.len_utf8())?..)?;
                 if tail.starts_with('/') {
-                    set(read, Some(tail));
+                    set(read, Some(tail))?;
                     return Some(0);
                 }
                 if let Some(value) = tail.strip_prefix('=') {
-                    set(read, Some(plain(value)?));
+                    set(read, Some(plain(value)?))?;
                     return Some(0);
                 }
-                set(read, None);
+                set(read, None)?;
             }
             Set::Optional(_) => return None,
         }
@@ -226,7 +226,10 @@ mod tests {
         Opt::new(
             Some('n'),
             "net",
-            Set::Cluster(|t, net| t.net = Some(net.unwrap_or("").into())),
+            Set::Cluster(|t, net| {
+                t.net = Some(net.unwrap_or("").into());
+                Some(())
+            }),
         ),
         Opt::extra(None, "new", Set::Flag(|t| t.all = true)),
     ];

@@ -93,6 +93,10 @@ pub struct Child {
     init: Option<OwnedFd>,
     /// The signal that it was deaf to and was killed in the place of.
     killed_for: Cell<Option<c_int>>,
+    /// It is killed when this process ends.
+    tie: Option<OwnedFd>,
+    /// Who else ends is reaped meanwhile.
+    reaps: bool,
 }
 
 impl Spawn<'_> {
@@ -126,7 +130,8 @@ impl Spawn<'_> {
         let parent = sys::pidfd_open(nix::unistd::getpid().as_raw())?;
         match sys::fork(u64::from(self.flags.cast_unsigned()), self.cgroup)? {
             Some((pid, pidfd)) => {
-                Ok(Child { pid, pidfd, init: None, killed_for: Cell::new(None) })
+                let killed_for = Cell::new(None);
+                Ok(Child { pid, pidfd, init: None, killed_for, tie: None, reaps: false })
             }
             None => sys::exit_now(self.child(parent, held, body)),
         }
@@ -152,7 +157,10 @@ impl Spawn<'_> {
 }
 
 /// Dies with the parent from now on, and at once if it is dead already.
-fn bind(parent: BorrowedFd<'_>, signal: c_int) -> Result<(), Fail> {
+///
+/// # Errors
+/// Status 137 where it is dead.
+pub fn bind(parent: BorrowedFd<'_>, signal: c_int) -> Result<(), Fail> {
     let number = libc::c_ulong::from(signal.cast_unsigned());
     sys::prctl(libc::PR_SET_PDEATHSIG, number, 0)
         .failed_to("set the parent death signal")?;
@@ -196,12 +204,34 @@ impl Child {
         Self { init: Some(proc), ..self }
     }
 
+    /// Lets it be killed when the process of a pidfd ends. The kernel tells this one by a
+    /// SIGCHLD, which no change of COMMAND's ids can take away.
+    ///
+    /// # Errors
+    /// When that process is dead already; the child is left to the caller.
+    pub fn tied_to(self, process: OwnedFd) -> Result<Self, Fail> {
+        bind(process.as_fd(), libc::SIGCHLD)?;
+        Ok(Self { tie: Some(process), ..self })
+    }
+
+    /// Lets [`Child::wait`] reap whatever else becomes a child of this process and ends.
+    #[must_use]
+    pub fn reaping(self) -> Self {
+        Self { reaps: true, ..self }
+    }
+
     /// Waits for the end, forwarding signals meanwhile.
     pub fn wait(&self) -> Result<Ended, Fail> {
         let all = SigSet::all();
         loop {
             if let Some(ended) = self.look()? {
                 return Ok(ended);
+            }
+            if self.tie.as_ref().is_some_and(|tie| is_dead(tie.as_fd())) {
+                let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
+            }
+            if self.reaps {
+                self.reap_others();
             }
             match sys::wait_signal(&all) {
                 Ok(Came { signal: libc::SIGCHLD, .. }) | Err(Errno::EINTR) => {}
@@ -222,6 +252,15 @@ impl Child {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(e) => return Err(Fail::os("cannot wait for a helper", e)),
             }
+        }
+    }
+
+    fn reap_others(&self) {
+        while let Ok(pid) = sys::peek_child() {
+            if pid == 0 || pid == self.pid {
+                return;
+            }
+            let _ = nix::sys::wait::waitpid(Pid::from_raw(pid), None);
         }
     }
 

@@ -283,6 +283,17 @@ pub fn loopback_up() -> Result<()> {
     call!(SYS_ioctl, socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request).map(drop)
 }
 
+/// `read(2)` of one byte of a descriptor that the caller named; its end is as good.
+pub fn read_byte(fd: RawFd) -> Result<()> {
+    let mut byte = 0_u8;
+    loop {
+        match call!(SYS_read, fd, &raw mut byte, 1) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(drop),
+        }
+    }
+}
+
 /// `setdomainname(2)`.
 pub fn setdomainname(name: &[u8]) -> Result<()> {
     call!(SYS_setdomainname, name.as_ptr(), name.len()).map(drop)

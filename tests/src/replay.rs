@@ -4,11 +4,10 @@
 //! differ stands in a list with its reason, and what no longer differs must leave it.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::{Run, World, need, tool};
+use crate::{Run, World, need};
 
 /// A difference that is meant.
 #[derive(Debug)]
@@ -63,16 +62,6 @@ pub fn corpus(name: &str) -> Vec<Line> {
         .collect()
 }
 
-/// A directory in which a tool of ours has the name of its peer.
-///
-/// # Panics
-/// When the link cannot be made.
-pub fn called(peer: &str, ours: &str, dir: &Path) -> PathBuf {
-    let link = dir.join(peer);
-    std::os::unix::fs::symlink(tool(ours), &link).unwrap();
-    link
-}
-
 /// Runs what ends in `probe`.
 pub fn see(run: Run) -> Seen {
     let out = run.run();
@@ -110,6 +99,9 @@ fn comparable(world: &World) -> Map<String, Value> {
     topics.insert("pid".to_owned(), json!(pid == 1));
     topics.insert("ppid".to_owned(), json!(ppid == 0));
     for mount in topics["mounts"].as_array_mut().unwrap() {
+        // Of a kept namespace, its number.
+        let root = mount["root"].as_str().unwrap().split(":[").next().unwrap().to_owned();
+        mount["root"] = root.into();
         for tag in mount["tags"].as_array_mut().unwrap() {
             let kind = tag.as_str().unwrap().split(':').next().unwrap().to_owned();
             *tag = kind.into();

@@ -5,16 +5,6 @@ use kit::{Run, World, expect, need, tool};
 use crate::signals::outlives_nothing;
 use crate::world;
 
-#[test]
-fn a_map_in_which_command_would_be_nobody_is_refused() {
-    Run::tool("ns-run").args(["--map-users", "5:100000:10", "true"]).run().refused(
-        125,
-        expect![[r#"
-            ns-run: cannot run COMMAND with a uid that is not mapped; add --map-root-user or --map-current-user
-        "#]],
-    );
-}
-
 mod userns {
     use super::*;
 

@@ -1,39 +1,51 @@
-//! Makes the namespaces, has the maps written, does the rest inside and becomes COMMAND.
+//! Makes the namespaces, forks where that is asked for, and becomes COMMAND.
+//!
+//! As with unshare(1), this process moves into the namespaces itself, all but the pid
+//! namespace: who knows its id alone can enter them or move a network device there.
 
 use std::convert::Infallible;
-use std::ffi::OsStr;
-use std::fs;
-use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::ffi::{CStr, OsStr, OsString};
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
+use common::called::Called;
 use common::chain::Chain;
 use common::fail::Hint;
 use common::ids;
-use common::mount::Propagation;
-use common::nstype::{KINDS, Ns, flags};
-use common::spawn::{Bond, Child, Held, Spawn, end_like, keep_bond};
-use common::{Context, Fail, status, sys};
+use common::nstype::{Ns, flags};
+use common::spawn::{Bond, Child, Ended, Held, Spawn, end_like};
+use common::{Context, Fail, sys};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::libc::pid_t;
-use nix::mount::{MsFlags, mount};
-use nix::sys::stat::Mode;
-use serde_json::{Map, Value, json};
+use nix::fcntl::OFlag;
+use nix::unistd::{getpid, pipe2};
 
-use crate::gate::Gate;
+use crate::helper::Helper;
 use crate::maps::Maps;
-use crate::plan::{Plan, Step};
+use crate::outside::Outside;
+use crate::persist;
+use crate::plan::{Env, Fork, Plan};
 use crate::refusal::refused;
-
-const NONE: Option<&str> = None;
+use crate::step::Step;
 
 /// What is run at the end.
 pub(crate) enum Command<'a> {
     /// COMMAND and its arguments.
-    Given(&'a [std::ffi::OsString]),
+    Given(&'a [OsString]),
     /// The user's shell.
     Shell(&'a OsStr),
+}
+
+/// A plan that is being carried out.
+pub(crate) struct Run<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) command: &'a Command<'a>,
+    pub(crate) called: Called,
+    pub(crate) chain: Chain,
+    pub(crate) outside: Outside,
+    pub(crate) keeper: Option<Helper>,
+    /// Namespaces of `--try` that were refused.
+    skipped: Vec<Ns>,
 }
 
 /// Carries the plan out.
@@ -41,237 +53,241 @@ pub(crate) fn apply(
     plan: &Plan,
     chain: Chain,
     command: &Command<'_>,
+    called: Called,
 ) -> Result<Infallible, Fail> {
-    if plan.fork { forked(plan, chain, command) } else { in_place(plan, chain, command) }
+    let outside = Outside::open(plan)?;
+    let (keeper, skipped) = (None, Vec::new());
+    let mut run = Run { plan, command, called, chain, outside, keeper, skipped };
+    if let Err(fail) = run.make() {
+        run.outside.forget_pid();
+        return Err(fail);
+    }
+    match plan.fork {
+        Some(fork) => run.forked(fork),
+        None => run.inside(&plan.steps),
+    }
 }
 
-/// unshare(2): this process moves into the namespaces and becomes COMMAND.
-fn in_place(
-    plan: &Plan,
-    chain: Chain,
-    command: &Command<'_>,
-) -> Result<Infallible, Fail> {
-    let pid = if plan.needs_parent() { nix::unistd::getpid().as_raw() } else { 0 };
-    let make = || {
-        if plan.kinds.is_empty() {
-            return Ok(());
+impl Run<'_> {
+    /// Moves this process into the namespaces.
+    fn make(&mut self) -> Result<(), Fail> {
+        let plan = self.plan;
+        let mut joined = Vec::new();
+        for join in &plan.joins {
+            let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+            let mode = nix::sys::stat::Mode::empty();
+            joined.push(
+                nix::fcntl::open(&join.file, flags, mode).cannot("open", &join.file)?,
+            );
         }
-        sys::unshare(flags(&plan.kinds)).map_err(|e| refused(&plan.kinds, e))
-    };
-    match &plan.maps {
-        Some(maps) if maps.needs_outside() => mapped_by_helper(maps, pid, make)?,
-        Some(maps) => make().and_then(|()| maps.write("self"))?,
-        None => make()?,
-    }
-    inside(plan, chain, command, pid)
-}
-
-/// Ranges are written from outside: by a process that stays there for as long.
-///
-/// It is bound to this one, and a gate that closes unopened ends it: when the
-/// namespaces are refused nothing is left that holds the caller's files.
-fn mapped_by_helper(
-    maps: &Maps,
-    pid: pid_t,
-    make: impl FnOnce() -> Result<(), Fail>,
-) -> Result<(), Fail> {
-    let gate = Gate::new()?;
-    let spawn =
-        Spawn { tool: "ns-run", flags: 0, cgroup: None, bond: Bond::DieWithParent };
-    let held = Held::hold().failed_to("block signals")?;
-    let helper = spawn
-        .fork_held(&held, |_| {
-            gate.wait()?;
-            maps.write(&pid.to_string())?;
-            Err(Fail::done())
-        })
-        .failed_to("fork")?;
-    let made = make();
-    if made.is_ok() {
-        gate.open(pid)?;
-    }
-    drop(gate);
-    let ended = helper.reap()?;
-    held.release().failed_to("restore signals")?;
-    made?;
-    match ended {
-        common::spawn::Ended::Exited(0) => Ok(()),
-        // It said why.
-        common::spawn::Ended::Exited(status) => Err(Fail::exit(status)),
-        common::spawn::Ended::Killed(_) => {
-            Err(Fail::new("cannot map ids: the helper was killed"))
+        if !plan.kept.is_empty() {
+            self.keeper = Some(self.keeper()?);
         }
-    }
-}
-
-/// clone3(2): a child begins in the namespaces; this process stays outside and waits.
-fn forked(plan: &Plan, chain: Chain, command: &Command<'_>) -> Result<Infallible, Fail> {
-    let gate = plan.needs_parent().then(Gate::new).transpose()?;
-    let how = OFlag::O_PATH | OFlag::O_CLOEXEC;
-    let proc = open("/proc", how, Mode::empty()).cannot("open", "/proc")?;
-    let spawn = Spawn {
-        tool: "ns-run",
-        flags: flags(&plan.kinds),
-        cgroup: None,
-        bond: Bond::DieWithParent,
-    };
-    let child = spawn
-        .fork(|parent| {
-            let mut chain = chain;
-            chain.parent = Some(parent);
-            let pid = gate.as_ref().map_or(Ok(0), Gate::wait)?;
-            match &plan.maps {
-                Some(maps) if !maps.needs_outside() => maps.write("self")?,
-                Some(_) | None => {}
+        for (join, file) in plan.joins.iter().zip(joined) {
+            sys::setns(file.as_fd(), join.ns.kind().flag)
+                .cannot(&format!("join the {} namespace", join.ns.kind().file), &join.file)
+                .hint_on(Errno::EINVAL, "it is one of another kind, or the own one")
+                .hint_on(
+                    Errno::EPERM,
+                    "it takes CAP_SYS_ADMIN in the user namespace that owns it: join that first",
+                )?;
+        }
+        if let Some(maps) = plan.maps.as_ref().filter(|maps| maps.needs_outside()) {
+            self.mapped_by_helper(maps, Self::unshare)?;
+        } else {
+            self.unshare()?;
+            let has_user = !self.skipped.contains(&Ns::User);
+            if let Some(maps) = plan.maps.as_ref().filter(|_| has_user) {
+                maps.write("self")?;
             }
-            inside(plan, chain, command, pid)
-        })
-        .map_err(|e| refused(&plan.kinds, e))?;
-    let child = if plan.kinds.contains(&Ns::Pid) { child.as_init(proc) } else { child };
-    if let Some(gate) = gate {
-        let ready = match &plan.maps {
-            Some(maps) if maps.needs_outside() => maps.write(&child.pid.to_string()),
-            Some(_) | None => Ok(()),
-        };
-        open_or_end(&gate, &child, ready).inspect_err(|_| {
-            drop_child(&child);
+        }
+        if !self.skipped.contains(&Ns::Time) {
+            for (clock, by) in &plan.clocks {
+                set_off(&format!("{} {by} 0", clock.name()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The process that binds the files, in the mount namespace that we leave.
+    fn keeper(&self) -> Result<Helper, Fail> {
+        let held = Held::hold().failed_to("block signals")?;
+        let (plan, is_made_there) = (self.plan, self.plan.fork.is_some());
+        let directory = plan.kept_in.as_deref();
+        let keeper = Helper::start(self.called, &held, |pid| {
+            persist::keep(&plan.kept, directory, pid, is_made_there)
         })?;
+        held.release().failed_to("restore signals")?;
+        Ok(keeper)
     }
-    Err(end_like(child.wait()?))
-}
 
-fn open_or_end(gate: &Gate, child: &Child, ready: Result<(), Fail>) -> Result<(), Fail> {
-    ready?;
-    gate.open(child.pid)
-}
-
-/// A child that never got through the gate.
-fn drop_child(child: &Child) {
-    let _ = sys::pidfd_send_signal(child.pidfd.as_fd(), nix::libc::SIGKILL);
-    let _ = child.reap();
-}
-
-fn inside(
-    plan: &Plan,
-    mut chain: Chain,
-    command: &Command<'_>,
-    pid: pid_t,
-) -> Result<Infallible, Fail> {
-    for step in &plan.steps {
-        carry_out(step, plan, &mut chain, command, pid)?;
-    }
-    match command {
-        Command::Given(command) => chain.exec(command),
-        Command::Shell(shell) => chain.exec_shell(shell),
-    }
-}
-
-fn carry_out(
-    step: &Step,
-    plan: &Plan,
-    chain: &mut Chain,
-    command: &Command<'_>,
-    pid: pid_t,
-) -> Result<(), Fail> {
-    match step {
-        Step::KeepTools => match command {
-            Command::Given(command) => chain.keep_tools(command),
-            Command::Shell(_) => Ok(()),
-        },
-        Step::Become { uid, gid } => {
-            let parent = chain.parent.as_ref().map(AsFd::as_fd);
-            keep_bond(parent, || be_root(*uid, *gid))
+    /// unshare(2), after the change of owner.
+    fn unshare(&mut self) -> Result<(), Fail> {
+        if let Some(owner) = self.plan.owner {
+            ids::Step::Groups(Vec::new()).apply()?;
+            ids::Step::Gid(owner.gid).apply()?;
+            ids::Step::Uid(owner.uid).apply()?;
         }
-        Step::Propagation(propagation) => {
-            let how = MsFlags::MS_REC | kernel_flag(*propagation);
-            propagate(Path::new("/"), how)
-                .cannot("set propagation of", "/")
-                .hint_on(Errno::EINVAL, "/ is no mount here: --propagation unchanged")
-        }
-        Step::Loopback { must } => match sys::loopback_up() {
-            Err(e) if *must => Err(e).cannot("bring up", "lo"),
-            Ok(()) | Err(_) => Ok(()),
-        },
-        Step::Hostname(name) => {
-            nix::unistd::sethostname(name).cannot("set host name", name)
-        }
-        Step::Proc { dir, shield } => mount_proc(dir, *shield, plan),
-        Step::Status(fd) => {
-            status::write(*fd, &json!({ "pid": pid, "ns": namespaces(plan)? }))
-        }
-    }
-}
-
-/// The root of the namespace, without the groups of outside unless the namespace that we
-/// come from keeps everybody from shedding any.
-fn be_root(uid: bool, gid: bool) -> Result<(), Fail> {
-    if gid {
-        let left = ids::Step::Groups(vec![]).apply();
-        if left.is_err() && !is_denied()? {
-            return left;
-        }
-        ids::Step::Gid(0).apply()?;
-    }
-    if uid {
-        ids::Step::Uid(0).apply()?;
-    }
-    Ok(())
-}
-
-fn is_denied() -> Result<bool, Fail> {
-    let path = "/proc/self/setgroups";
-    Ok(fs::read_to_string(path).cannot("read", path)?.trim_end() == "deny")
-}
-
-fn kernel_flag(propagation: Propagation) -> MsFlags {
-    match propagation {
-        Propagation::Private => MsFlags::MS_PRIVATE,
-        Propagation::Slave => MsFlags::MS_SLAVE,
-        Propagation::Shared => MsFlags::MS_SHARED,
-    }
-}
-
-fn mount_proc(dir: &Path, shield: bool, plan: &Plan) -> Result<(), Fail> {
-    if shield {
-        match propagate(dir, MsFlags::MS_PRIVATE) {
-            // No mount of its own there: what it lies on spreads as was asked for.
-            Ok(()) | Err(Errno::EINVAL) => {}
-            Err(e) => return Err(e).cannot("set propagation of", dir),
-        }
-    }
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    let is_own = plan.fork && plan.kinds.contains(&Ns::Pid);
-    let hint = if is_own {
-        // What is mounted over in the old proc would be seen: mount_namespaces(7).
-        "something is mounted below /proc here"
-    } else {
-        "proc shows a pid namespace of our own: --pid --fork"
-    };
-    mount(Some("proc"), dir, Some("proc"), flags, NONE)
-        .cannot("mount proc on", dir)
-        .hint_on(Errno::EPERM, hint)
-}
-
-fn propagate(at: &Path, how: MsFlags) -> nix::Result<()> {
-    mount(NONE, at, NONE, how, NONE)
-}
-
-/// The inodes of COMMAND's namespaces, as ls -i /proc/PID/ns has them.
-fn namespaces(plan: &Plan) -> Result<Map<String, Value>, Fail> {
-    let mut all = Map::new();
-    for kind in &KINDS {
-        // Where it was unshared in place the exec moves COMMAND there.
-        let moves = kind.ns == Ns::Time && !plan.fork && plan.kinds.contains(&Ns::Time);
-        let file = if moves { "time_for_children" } else { kind.file };
-        let path = format!("/proc/self/ns/{file}");
-        match fs::metadata(&path) {
-            Ok(meta) => {
-                all.insert(kind.file.to_owned(), meta.ino().into());
+        let kinds = &self.plan.kinds;
+        if self.plan.tries.is_empty() {
+            if kinds.is_empty() {
+                return Ok(());
             }
-            Err(e)
-                if e.kind() == std::io::ErrorKind::NotFound && kind.ns >= Ns::Cgroup => {}
-            Err(e) => return Err(e).cannot("read", path),
+            return sys::unshare(flags(kinds)).map_err(|e| refused(kinds, e));
+        }
+        // In their order: what the user namespace grants, the others may need.
+        for ns in kinds {
+            match sys::unshare(ns.kind().flag) {
+                Ok(()) => {}
+                Err(_) if self.plan.tries.contains(ns) => self.skipped.push(*ns),
+                Err(e) => return Err(refused(&[*ns], e)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ranges are written from outside: by a process that stays there for as long.
+    pub(crate) fn mapped_by_helper(
+        &mut self,
+        maps: &Maps,
+        make: impl FnOnce(&mut Self) -> Result<(), Fail>,
+    ) -> Result<(), Fail> {
+        let held = Held::hold().failed_to("block signals")?;
+        let writer =
+            Helper::start(self.called, &held, |pid| maps.write(&pid.to_string()))?;
+        make(self)?;
+        if !self.skipped.contains(&Ns::User) {
+            writer.work(getpid().as_raw())?.reap()?;
+        }
+        held.release().failed_to("restore signals")
+    }
+
+    /// A child goes on inside; this process waits.
+    fn forked(mut self, fork: Fork) -> Result<Infallible, Fail> {
+        let is_init = fork.in_pid_namespace && !self.skipped.contains(&Ns::Pid);
+        let verdict = (fork.init && is_init)
+            .then(|| pipe2(OFlag::O_CLOEXEC))
+            .transpose()
+            .failed_to("make a pipe")?;
+        let (told, tell) = verdict.unzip();
+        if fork.init && !is_init {
+            sys::prctl(nix::libc::PR_SET_CHILD_SUBREAPER, 1, 0)
+                .failed_to("become the reaper")?;
+        }
+        let (tool, bond) = (self.called.name, Bond::Signal(fork.bond));
+        let spawn = Spawn { tool, flags: 0, cgroup: None, bond };
+        let steps = &self.plan.steps;
+        let child = spawn
+            .fork(|parent| {
+                self.chain.parent = Some(parent);
+                let called = self.called;
+                match &tell {
+                    Some(tell) => self.as_init(steps, tell),
+                    None => self.inside(steps),
+                }
+                .map_err(|fail| called.status(fail))
+            })
+            .failed_to("fork")
+            .hint_on(Errno::ENOMEM, "the init process of the pid namespace has ended")
+            .hint_on(Errno::EAGAIN, "a limit on processes is reached, see fork(2)")?;
+        drop((tell, std::mem::take(&mut self.chain), self.keeper.take()));
+        let mut outside = std::mem::take(&mut self.outside);
+        let child = match outside.proc.take() {
+            Some(proc) if is_init => child.as_init(proc),
+            Some(_) | None => child,
+        };
+        let child = if fork.init { child.reaping() } else { child };
+        let child = match outside.starter.take() {
+            Some(starter) => child.tied_to(starter)?,
+            None => child,
+        };
+        drop(outside);
+        Err(end_like(judged(&child, told)?))
+    }
+
+    /// As process 1: another becomes COMMAND, and this one reaps.
+    fn as_init(&mut self, steps: &[Step], tell: &OwnedFd) -> Result<Infallible, Fail> {
+        let at = steps.iter().position(Step::is_last).unwrap_or(steps.len());
+        let (first, last) = steps.split_at_checked(at).unwrap_or_default();
+        self.carry_out(first)?;
+        let spawn =
+            Spawn { tool: self.called.name, flags: 0, cgroup: None, bond: Bond::Free };
+        let child = spawn
+            .fork(|parent| {
+                self.chain.parent = Some(parent);
+                let called = self.called;
+                self.inside(last).map_err(|fail| called.status(fail))
+            })
+            .failed_to("fork")?;
+        drop((std::mem::take(&mut self.chain), std::mem::take(&mut self.outside)));
+        match child.reaping().wait()? {
+            Ended::Exited(status) => Err(Fail::exit(status)),
+            Ended::Killed(signal) => {
+                // An init process cannot die of it; who waits outside can.
+                let number = u8::try_from(signal).unwrap_or(0);
+                let _ = tell
+                    .try_clone()
+                    .map(std::fs::File::from)
+                    .map(|mut pipe| pipe.write_all(&[number]));
+                Err(Fail::exit(number.saturating_add(128)))
+            }
         }
     }
-    Ok(all)
+
+    /// The steps, then COMMAND.
+    fn inside(&mut self, steps: &[Step]) -> Result<Infallible, Fail> {
+        if let Err(fail) = self.carry_out(steps) {
+            self.outside.forget_pid();
+            return Err(fail);
+        }
+        let chain = std::mem::take(&mut self.chain);
+        match (self.command, &self.plan.env) {
+            (Command::Given(command), Env::Inherited) => chain.exec(command),
+            (Command::Shell(shell), Env::Inherited) => chain.exec_shell(shell),
+            (Command::Given(command), Env::Only(names)) => {
+                chain.exec_with(command, &only(names))
+            }
+            (Command::Shell(shell), Env::Only(names)) => {
+                chain.exec_shell_with(shell, &only(names))
+            }
+        }
+    }
+
+    fn carry_out(&mut self, steps: &[Step]) -> Result<(), Fail> {
+        for step in steps {
+            if !step.needs().is_some_and(|ns| self.skipped.contains(&ns)) {
+                self.step(step)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How COMMAND ended, also where its init had to tell it.
+fn judged(child: &Child, told: Option<OwnedFd>) -> Result<Ended, Fail> {
+    let ended = child.wait()?;
+    let mut signal = [0];
+    let is_told = told
+        .is_some_and(|told| std::fs::File::from(told).read_exact(&mut signal).is_ok());
+    let [signal] = signal;
+    if is_told && ended == Ended::Exited(signal.saturating_add(128)) {
+        return Ok(Ended::Killed(signal.into()));
+    }
+    Ok(ended)
+}
+
+/// The variables of the environment that have one of the names.
+fn only(names: &[OsString]) -> Vec<&'static CStr> {
+    let is_named = |entry: &&CStr| {
+        let name = entry.to_bytes().split(|b| *b == b'=').next();
+        names.iter().any(|wanted| Some(wanted.as_bytes()) == name)
+    };
+    sys::environ().into_iter().filter(is_named).collect()
+}
+
+fn set_off(line: &str) -> Result<(), Fail> {
+    let path = "/proc/self/timens_offsets";
+    std::fs::write(path, line)
+        .cannot("write to", path)
+        .hint_on(Errno::ERANGE, "a clock would be before the start or too far from it")
 }

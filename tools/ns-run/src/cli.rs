@@ -4,55 +4,110 @@ use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{ArgAction, Parser};
 use common::Fail;
-use common::cli::Link;
-use common::idmap::{Source, source};
-use common::quick::{Opt, Set};
+use common::cli::{Link, fd};
+use common::idmap::Source;
+use nix::libc::c_int;
+
+mod own;
+mod table;
+#[cfg(test)]
+mod tests;
+mod tries;
+mod value;
+
+pub use own::{Inside, Own};
+pub use tries::Tries;
+pub use value::{Join, New, Owner, Setgroups, Spread};
+
+use table::TABLE;
+use value::{group, hostname, join, owner, seconds, signal, user};
 
 /// Run a program in new namespaces
 #[derive(Parser, Debug, Default)]
 #[command(name = "ns-run", version, infer_long_args = true, args_override_self = true)]
 pub struct Cli {
-    /// Make a new mount namespace
-    #[arg(short, long)]
-    pub mount: bool,
+    /// Make a new mount namespace, kept by FILE
+    #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = new())]
+    pub mount: Option<New>,
 
     /// Make a new UTS namespace: host and domain name
-    #[arg(short, long)]
-    pub uts: bool,
+    #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = new())]
+    pub uts: Option<New>,
 
     /// Make a new IPC namespace
-    #[arg(short, long)]
-    pub ipc: bool,
+    #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = new())]
+    pub ipc: Option<New>,
 
     /// Make a new network namespace
-    #[arg(short, long)]
-    pub net: bool,
+    #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = new())]
+    pub net: Option<New>,
 
     /// Make a new pid namespace, for children: see --fork
-    #[arg(short, long)]
-    pub pid: bool,
+    #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = new())]
+    pub pid: Option<New>,
 
     /// Make a new user namespace
-    #[arg(short = 'U', long)]
-    pub user: bool,
+    #[arg(short = 'U', long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = new())]
+    pub user: Option<New>,
 
     /// Make a new cgroup namespace
-    #[arg(short = 'C', long)]
-    pub cgroup: bool,
+    #[arg(short = 'C', long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = new())]
+    pub cgroup: Option<New>,
 
     /// Make a new time namespace
-    #[arg(short = 'T', long)]
-    pub time: bool,
+    #[arg(short = 'T', long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = new())]
+    pub time: Option<New>,
+
+    /// Namespaces that are made where they can be
+    #[command(flatten)]
+    pub tries: Tries,
+
+    /// Join a namespace that is there: KIND=FILE or KIND=PID
+    #[arg(long, value_name = "KIND=FILE", value_parser = join)]
+    pub join: Vec<Join>,
+
+    /// Keep all new namespaces by files in this directory
+    #[arg(long, value_name = "DIR")]
+    pub persist: Option<PathBuf>,
 
     /// Run COMMAND as a child and end as it ends
     #[arg(short, long)]
     pub fork: bool,
 
+    /// Be the init process that reaps; implies --fork
+    #[arg(long)]
+    pub init: bool,
+
+    /// Send the child this signal when ns-run dies; implies --fork
+    #[arg(long, value_name = "SIGNAL", num_args = 0..=1, require_equals = true, default_missing_value = "KILL", value_parser = signal)]
+    pub kill_child: Option<c_int>,
+
+    /// Forward signals, as always; implies --fork
+    #[arg(long)]
+    pub forward_signals: bool,
+
+    /// Kill COMMAND when the process that started ns-run dies
+    #[arg(long)]
+    pub die_with_parent: bool,
+
+    /// Give COMMAND a session without terminal; implies --fork
+    #[arg(long)]
+    pub new_session: bool,
+
     /// Mount a new proc; implies --mount
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "/proc")]
     pub mount_proc: Option<PathBuf>,
+
+    /// Mount a new binfmt_misc; implies --user --mount
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = new())]
+    pub mount_binfmt: Option<New>,
+
+    /// Register an interpreter; implies --mount-binfmt
+    #[arg(short, long, value_name = "TEXT")]
+    pub load_interp: Option<OsString>,
 
     /// Set how mounts spread: private, slave, shared, unchanged
     #[arg(
@@ -63,25 +118,25 @@ pub struct Cli {
     )]
     pub propagation: Spread,
 
-    /// Become root inside; implies --user
-    #[arg(short = 'r', long, overrides_with = "map_current_user")]
-    pub map_root_user: bool,
+    /// Change the root directory
+    #[arg(short = 'R', long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
 
-    /// Keep the own ids inside; implies --user
-    #[arg(short = 'c', long, overrides_with = "map_root_user")]
-    pub map_current_user: bool,
+    /// Change the working directory, after the root
+    #[arg(short, long, value_name = "DIR")]
+    pub wd: Option<PathBuf>,
 
-    /// Map the own uid to this one; implies --user
-    #[arg(long, value_name = "USER", value_parser = user)]
-    pub map_user: Option<u32>,
-
-    /// Map the own gid to this one; implies --user
-    #[arg(long, value_name = "GROUP", value_parser = group)]
-    pub map_group: Option<u32>,
+    /// What the own ids become
+    #[command(flatten)]
+    pub own: Own,
 
     /// Map the own subordinate ids from 0 on
     #[arg(long)]
     pub map_auto: bool,
+
+    /// Map the own subordinate ids to themselves
+    #[arg(long)]
+    pub map_subids: bool,
 
     /// Map uids: auto, subids, all, I:O:N or O,I,N
     #[arg(long, value_name = "MAP", value_parser = common::idmap::source)]
@@ -91,13 +146,45 @@ pub struct Cli {
     #[arg(long, value_name = "MAP", value_parser = common::idmap::source)]
     pub map_groups: Vec<Source>,
 
+    /// Let this user own the namespace; implies --user
+    #[arg(long, value_name = "UID:GID", value_parser = owner)]
+    pub owner: Option<Owner>,
+
     /// Set the rule for setgroups(2) inside: allow or deny
     #[arg(long, value_name = "RULE", hide_possible_values = true)]
     pub setgroups: Option<Setgroups>,
 
+    /// Become this user last of all; also --uid
+    #[arg(short = 'S', long, alias = "uid", value_name = "USER", value_parser = user)]
+    pub setuid: Option<u32>,
+
+    /// Become this group and leave all others; also --gid
+    #[arg(short = 'G', long, alias = "gid", value_name = "GROUP", value_parser = group)]
+    pub setgid: Option<u32>,
+
+    /// Set the supplementary groups
+    #[arg(long, value_name = "GROUPS", value_parser = group, value_delimiter = ',')]
+    pub groups: Vec<u32>,
+
+    /// Keep the capabilities of the user namespace over the exec
+    #[arg(long)]
+    pub keep_caps: bool,
+
+    /// Set the monotonic clock off by seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub monotonic: Option<i64>,
+
+    /// Set the boot clock off by seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub boottime: Option<i64>,
+
     /// Set the host name; implies --uts
     #[arg(long, value_name = "NAME", value_parser = hostname)]
     pub hostname: Option<OsString>,
+
+    /// Set the NIS domain name; implies --uts
+    #[arg(long, value_name = "NAME", value_parser = hostname)]
+    pub domainname: Option<OsString>,
 
     /// Bring loopback up or fail
     #[arg(long, requires = "net", overrides_with = "no_lo")]
@@ -107,239 +194,69 @@ pub struct Cli {
     #[arg(long, action = ArgAction::SetTrue, overrides_with = "lo")]
     pub no_lo: bool,
 
+    /// Run a shell command as root of the namespaces first
+    #[arg(long, value_name = "LINE")]
+    pub setup: Option<OsString>,
+
+    /// Forbid user namespaces inside
+    #[arg(long)]
+    pub disable_userns: bool,
+
+    /// Start COMMAND without the variables of the environment
+    #[arg(long)]
+    pub clear_env: bool,
+
+    /// Start COMMAND with these variables only
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub whitelist_env: Vec<OsString>,
+
+    /// Wait for a byte or the end of this descriptor
+    #[arg(long, value_name = "FD", value_parser = fd)]
+    pub wait_fd: Option<RawFd>,
+
+    /// Write a line to this descriptor when all is set up
+    #[arg(long, value_name = "FD", value_parser = fd)]
+    pub ready_fd: Option<RawFd>,
+
     /// Write pid and namespaces as JSON to this descriptor
-    #[arg(long, value_name = "FD", value_parser = common::cli::fd)]
+    #[arg(long, value_name = "FD", value_parser = fd)]
     pub status_fd: Option<RawFd>,
+
+    /// Write COMMAND's process id to this file
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
 
     /// The program to become
     #[command(flatten)]
     pub link: Link,
 }
 
-/// The options that need no look at the others.
-const PLAIN: [Opt<Cli>; 18] = [
-    Opt::new(Some('m'), "mount", Set::Flag(|c| c.mount = true)),
-    Opt::new(Some('u'), "uts", Set::Flag(|c| c.uts = true)),
-    Opt::new(Some('i'), "ipc", Set::Flag(|c| c.ipc = true)),
-    Opt::new(Some('n'), "net", Set::Flag(|c| c.net = true)),
-    Opt::new(Some('p'), "pid", Set::Flag(|c| c.pid = true)),
-    Opt::new(Some('U'), "user", Set::Flag(|c| c.user = true)),
-    Opt::new(Some('C'), "cgroup", Set::Flag(|c| c.cgroup = true)),
-    Opt::new(Some('T'), "time", Set::Flag(|c| c.time = true)),
-    Opt::new(Some('f'), "fork", Set::Flag(|c| c.fork = true)),
-    Opt::new(
-        None,
-        "mount-proc",
-        Set::Optional(|c, dir| c.mount_proc = Some(dir.unwrap_or("/proc").into())),
-    ),
-    Opt::new(
-        Some('r'),
-        "map-root-user",
-        Set::Flag(|c| (c.map_root_user, c.map_current_user) = (true, false)),
-    ),
-    Opt::new(
-        Some('c'),
-        "map-current-user",
-        Set::Flag(|c| (c.map_root_user, c.map_current_user) = (false, true)),
-    ),
-    Opt::new(None, "map-auto", Set::Flag(|c| c.map_auto = true)),
-    Opt::new(
-        None,
-        "map-users",
-        Set::Value(|c, map| source(map).ok().map(|map| c.map_users.push(map))),
-    ),
-    Opt::new(
-        None,
-        "map-groups",
-        Set::Value(|c, map| source(map).ok().map(|map| c.map_groups.push(map))),
-    ),
-    Opt::new(
-        None,
-        "hostname",
-        Set::Value(|c, name| hostname(name).ok().map(|name| c.hostname = Some(name))),
-    ),
-    Opt::new(
-        None,
-        "status-fd",
-        Set::Value(|c, fd| common::cli::fd(fd).ok().map(|fd| c.status_fd = Some(fd))),
-    ),
-    Opt::new(
-        None,
-        "propagation",
-        Set::Value(|c, mode| {
-            Spread::from_str(mode, false).ok().map(|s| c.propagation = s)
-        }),
-    ),
-];
+fn new() -> impl TypedValueParser<Value = New> {
+    OsStringValueParser::new().map(New::from)
+}
 
 /// Parses the arguments (the program's name first) or says in one line why not.
 pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
-    common::quick::parse(args, &PLAIN, with_command)
+    match common::quick::read_all(&args, &TABLE)
+        .and_then(|(read, command)| with_command(read, command))
+    {
+        Some(read) => Ok(read),
+        None => common::cli::parse(args),
+    }
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "the other users of quick::parse may refuse")]
+/// None where an option lacks the one it needs, which clap asks for.
 fn with_command(mut cli: Cli, command: Vec<OsString>) -> Option<Cli> {
     cli.link.command = command;
-    Some(cli)
+    (!cli.lo || cli.net.is_some()).then_some(cli)
 }
 
-/// `--propagation`.
-#[derive(ValueEnum, Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub enum Spread {
-    /// Neither way.
-    #[default]
-    Private,
-    /// Only in.
-    Slave,
-    /// Both ways.
-    Shared,
-    /// As it was.
-    Unchanged,
-}
-
-/// `--setgroups`.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Setgroups {
-    /// As usual.
-    Allow,
-    /// For good: user_namespaces(7).
-    Deny,
-}
-
-/// A uid, or the name of a user of this host.
-fn user(text: &str) -> Result<u32, String> {
-    let listed =
-        || common::passwd::users(&etc("passwd")).find(|u| u.name == text).map(|u| u.uid);
-    number_or(text, listed, "not a uid, nor a user in /etc/passwd")
-}
-
-/// A gid, or the name of a group of this host.
-fn group(text: &str) -> Result<u32, String> {
-    let listed =
-        || common::passwd::groups(&etc("group")).find(|g| g.name == text).map(|g| g.gid);
-    number_or(text, listed, "not a gid, nor a group in /etc/group")
-}
-
-fn number_or(
-    text: &str,
-    listed: impl Fn() -> Option<u32>,
-    none: &str,
-) -> Result<u32, String> {
-    if text.bytes().all(|b| b.is_ascii_digit()) {
-        return common::parse::id(text);
-    }
-    listed().ok_or_else(|| none.to_owned())
-}
-
-fn etc(name: &str) -> Vec<u8> {
-    std::fs::read(format!("/etc/{name}")).unwrap_or_default()
-}
-
-/// sethostname(2) takes 64 bytes.
-fn hostname(text: &str) -> Result<OsString, String> {
-    if (1..=64).contains(&text.len()) {
-        return Ok(text.into());
-    }
-    Err("a host name has 1 to 64 bytes".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound_and_its_help_short() {
-        Cli::command().debug_assert();
-        for arg in Cli::command().get_arguments() {
-            let help = arg.get_help().unwrap().to_string();
-            assert!(help.len() <= 60, "{help}");
-        }
-    }
-
-    #[test]
-    fn the_last_of_a_repeated_option_counts_and_lists_grow() {
-        // An abbreviation is left to clap.
-        for hostname in ["--hostname", "--host"] {
-            let args = ["ns-run", "-U", "-U", hostname, "a", "--hostname", "b"];
-            let maps = ["--map-users=all", "--map-users=auto", "true"];
-
-            let cli = parse(args.into_iter().chain(maps).map(OsString::from).collect());
-
-            let cli = cli.unwrap();
-            assert_eq!(cli.hostname, Some("b".into()));
-            assert_eq!(cli.map_users, [Source::All, Source::Auto]);
-        }
-    }
-
-    /// Words of a command line, of which most make sense.
-    const WORDS: [&str; 40] = [
-        "-m",
-        "-u",
-        "-U",
-        "-r",
-        "-c",
-        "-Urmnpuif",
-        "-rT",
-        "-C",
-        "-x",
-        "-",
-        "--",
-        "---",
-        "",
-        "--mount",
-        "--mount=x",
-        "--map-root-user",
-        "--map-root",
-        "--map-current-user",
-        "--mount-proc",
-        "--mount-proc=/p",
-        "--mount-proc=",
-        "--hostname",
-        "--hostname=box",
-        "--hostname=",
-        "box",
-        "--status-fd",
-        "--status-fd=3",
-        "--status-fd=-3",
-        "3",
-        "-3",
-        "--map-users",
-        "--map-users=auto",
-        "all",
-        "0:0:1",
-        "--map-groups=0,0,1",
-        "--propagation",
-        "slave",
-        "--propagation=none",
-        "--map-auto",
-        "--lo",
-    ];
-
-    #[test]
-    fn what_is_read_without_clap_is_what_clap_reads() {
-        kit::quick::agrees_with_clap("ns-run", &PLAIN, with_command, &WORDS);
-    }
-
-    #[test]
-    fn users_are_numbers_or_names() {
-        assert_eq!(user("0"), Ok(0));
-        assert_eq!(user("root"), Ok(0));
-        assert!(user("no such user").is_err() && user("4294967295").is_err());
-    }
-
-    #[test]
-    fn options_cluster_and_abbreviate_as_in_unshare() {
-        let args = ["ns-run", "-Urmnpf", "--prop", "slave", "--mount-proc", "id", "-u"];
-
-        let cli: Cli = common::cli::parse(args.map(OsString::from).into()).unwrap();
-
-        assert!(
-            cli.user && cli.map_root_user && cli.mount && cli.net && cli.pid && cli.fork
-        );
-        assert_eq!(cli.propagation, Spread::Slave);
-        assert_eq!(cli.mount_proc, Some("/proc".into()));
-        assert_eq!(cli.link.command, ["id", "-u"]);
+impl Cli {
+    /// Whether more than the own ids are to be mapped.
+    pub fn has_ranges(&self) -> bool {
+        self.map_auto
+            || self.map_subids
+            || !self.map_users.is_empty()
+            || !self.map_groups.is_empty()
     }
 }

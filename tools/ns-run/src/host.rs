@@ -46,7 +46,7 @@ impl Host {
         if cli.link.command.is_empty() {
             host.shell = Some(shell::program());
         }
-        if cli.map_auto || !cli.map_users.is_empty() || !cli.map_groups.is_empty() {
+        if cli.has_ranges() || cli.owner.is_some() {
             let [effective, ..] = sys::capget().failed_to("read capabilities")?;
             let has = |cap: u32| effective & 1 << cap != 0;
             host.may_map = has(CAP_SETUID) && has(CAP_SETGID);
@@ -74,7 +74,9 @@ impl Host {
 }
 
 fn needs_subordinate(cli: &Cli, sources: &[Source]) -> bool {
-    cli.map_auto || sources.iter().any(|s| matches!(s, Source::Auto | Source::Subids))
+    cli.map_auto
+        || cli.map_subids
+        || sources.iter().any(|s| matches!(s, Source::Auto | Source::Subids))
 }
 
 /// A missing file has no line for anybody.

@@ -4,22 +4,33 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 
+use common::called::Called;
 use common::chain::Chain;
 use common::{Fail, explain};
 
 mod apply;
 pub mod cli;
-mod gate;
+mod helper;
 pub mod host;
+mod inside;
 pub mod maps;
 mod newidmap;
+mod order;
+mod outside;
+mod persist;
 pub mod plan;
 mod refusal;
+pub mod step;
 #[cfg(test)]
 mod vectors;
 
 /// Runs the tool: `args` is argv with the program's name.
 pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
+    let called = Called::new(&args, "ns-run", "unshare");
+    run_as(args, called).map_err(|fail| called.report(fail))
+}
+
+fn run_as(args: Vec<OsString>, called: Called) -> Result<Infallible, Fail> {
     let cli = cli::parse(args)?;
     let host = host::Host::read(&cli)?;
     let plan = plan::Plan::new(&cli, &host)?;
@@ -36,5 +47,5 @@ pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
         Some(shell) => apply::Command::Shell(shell),
         None => apply::Command::Given(&cli.link.command),
     };
-    apply::apply(&plan, chain, &command)
+    apply::apply(&plan, chain, &command, called)
 }

@@ -10,7 +10,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::sys::uio::pread;
 
-use crate::cli::{Cli, Setgroups};
+use crate::cli::{Cli, Inside, Setgroups};
 use crate::host::{Host, Ids};
 use crate::newidmap;
 use crate::plan::Line;
@@ -44,17 +44,18 @@ pub struct Maps {
 impl Maps {
     /// Decides; none where nothing was asked for.
     pub fn new(cli: &Cli, host: &Host) -> Result<Option<Self>, Fail> {
-        let own = |named: Option<u32>, outside: u32| {
-            let inside = named
-                .or(cli.map_root_user.then_some(0))
-                .or(cli.map_current_user.then_some(outside));
-            inside.map(|inside| Range { inside, outside, count: 1 })
+        let as_root = needs_root_first(cli, host);
+        let own = |named: Option<Inside>, outside: u32| {
+            let inside = named?.id(outside);
+            let inside = if as_root { 0 } else { inside };
+            Some(Range { inside, outside, count: 1 })
         };
         let (own_user, own_group) =
-            (own(cli.map_user, host.uid), own(cli.map_group, host.gid));
+            (own(cli.own.uid, host.uid), own(cli.own.gid, host.gid));
         let users = blocks(cli, &cli.map_users, &host.users, "/etc/subuid")?;
         let groups = blocks(cli, &cli.map_groups, &host.groups, "/etc/subgid")?;
-        let single_gid = own_group.is_some() && groups.is_empty();
+        // Another owner has no right to a map at all: who made it writes it, and may.
+        let single_gid = own_group.is_some() && groups.is_empty() && cli.owner.is_none();
         if single_gid && cli.setgroups == Some(Setgroups::Allow) {
             return Err(Fail::new(
                 "cannot allow setgroups where only the own gid is mapped",
@@ -64,10 +65,10 @@ impl Maps {
         // Without the deny a process could shed a group that denies it access:
         // user_namespaces(7), CVE-2014-8989.
         let setgroups = cli.setgroups.or(single_gid.then_some(Setgroups::Deny));
-        let by = |blocks: &[Block]| match (blocks.is_empty(), host.may_map) {
-            (true, _) => Writer::Itself,
-            (false, true) => Writer::Outside,
-            (false, false) => Writer::Newidmap,
+        let by = |blocks: &[Block]| match (blocks, cli.owner, host.may_map) {
+            ([], None, _) => Writer::Itself,
+            (_, _, true) => Writer::Outside,
+            (_, _, false) => Writer::Newidmap,
         };
         let maps = Self {
             users_by: by(&users),
@@ -77,30 +78,53 @@ impl Maps {
             setgroups,
         };
         let is_something = !maps.users.0.is_empty() || !maps.groups.0.is_empty();
-        maps.check_identity(host)?;
         Ok((is_something || maps.setgroups.is_some()).then_some(maps))
     }
 
-    /// Refuses maps in which COMMAND could be nobody at all.
-    fn check_identity(&self, host: &Host) -> Result<(), Fail> {
-        let (uid, gid) = self.strangers(host);
-        for (stranger, map, kind) in
-            [(uid, &self.users, "uid"), (gid, &self.groups, "gid")]
-        {
-            if stranger && !map.has_inside(0) {
-                return Err(Fail::new(format_args!(
-                    "cannot run COMMAND with a {kind} that is not mapped"
-                ))
-                .hint("add --map-root-user or --map-current-user"));
-            }
+    /// The maps of a second user namespace, where COMMAND needs one: it has its own ids
+    /// there after a set-up as root, or may make no further ones.
+    pub fn nested(cli: &Cli, host: &Host, outer: Option<&Self>) -> Option<Self> {
+        let as_root = needs_root_first(cli, host);
+        if !cli.disable_userns && !as_root {
+            return None;
         }
-        Ok(())
+        let again = |named: Option<Inside>, outside: u32, map: Option<&IdMap>| {
+            let own = named.filter(|_| as_root).map(|inside| Range {
+                inside: inside.id(outside),
+                outside: 0,
+                count: 1,
+            });
+            let same = |r: &Range| Range { outside: r.inside, ..*r };
+            let all = map.into_iter().flat_map(|map| map.0.iter().map(same)).collect();
+            own.map_or(IdMap(all), |own| IdMap(vec![own]))
+        };
+        let users = again(cli.own.uid, host.uid, outer.map(|maps| &maps.users));
+        let groups = again(cli.own.gid, host.gid, outer.map(|maps| &maps.groups));
+        let is_single =
+            |map: &IdMap| map.0.iter().map(|r| u64::from(r.count)).sum::<u64>() <= 1;
+        let by =
+            |map: &IdMap| if is_single(map) { Writer::Itself } else { Writer::Outside };
+        let is_denied = !groups.0.is_empty() && is_single(&groups);
+        Some(Self {
+            users_by: by(&users),
+            groups_by: by(&groups),
+            users,
+            groups,
+            setgroups: is_denied.then_some(Setgroups::Deny),
+        })
     }
 
-    /// Whether the caller's uid and gid mean nothing inside though others do.
-    pub fn strangers(&self, host: &Host) -> (bool, bool) {
-        let is = |map: &IdMap, id| !map.0.is_empty() && !map.has_outside(id);
-        (is(&self.users, host.uid), is(&self.groups, host.gid))
+    /// Whether the caller's uid and gid mean nothing inside though root does: then it is
+    /// root there, unless it is to be somebody else. Of another owner's namespace it is
+    /// the owner.
+    pub fn strangers(&self, cli: &Cli, host: &Host) -> (bool, bool) {
+        let is = |map: &IdMap, id: u32, named: bool| {
+            !named && cli.owner.is_none() && map.has_inside(0) && !map.has_outside(id)
+        };
+        (
+            is(&self.users, host.uid, cli.setuid.is_some()),
+            is(&self.groups, host.gid, cli.setgid.is_some()),
+        )
     }
 
     /// Whether somebody outside has to write one of them.
@@ -113,7 +137,7 @@ impl Maps {
         write_map(process, "uid_map", &self.users, self.users_by)?;
         if let Some(rule) = self.setgroups {
             let path = format!("/proc/{process}/setgroups");
-            let text = if rule == Setgroups::Deny { "deny" } else { "allow" };
+            let text = rule.word();
             let file = openat(
                 AT_FDCWD,
                 path.as_str(),
@@ -149,7 +173,7 @@ impl Maps {
             })
         };
         let rule = self.setgroups.map(|rule| {
-            let text = if rule == Setgroups::Deny { "deny" } else { "allow" };
+            let text = rule.word();
             let why = "before the gid map: user_namespaces(7)";
             Line::new(format!("write('/proc/self/setgroups', '{text}')"), why)
         });
@@ -161,6 +185,16 @@ impl Maps {
     }
 }
 
+/// Whether something is set up by the root of a namespace in which COMMAND is not root:
+/// with the own ids alone it takes a namespace in the namespace.
+fn needs_root_first(cli: &Cli, host: &Host) -> bool {
+    let is_other = |id: Option<Inside>, own| id.is_some_and(|id| id.id(own) != 0);
+    cli.setup.is_some()
+        && !cli.has_ranges()
+        && cli.owner.is_none()
+        && (is_other(cli.own.uid, host.uid) || is_other(cli.own.gid, host.gid))
+}
+
 fn blocks(
     cli: &Cli,
     sources: &[Source],
@@ -168,8 +202,9 @@ fn blocks(
     file: &str,
 ) -> Result<Vec<Block>, Fail> {
     let auto = cli.map_auto.then_some(Source::Auto);
+    let subids = cli.map_subids.then_some(Source::Subids);
     let mut blocks = Vec::new();
-    for source in auto.into_iter().chain(sources.iter().copied()) {
+    for source in auto.into_iter().chain(subids).chain(sources.iter().copied()) {
         let subordinate = || {
             ids.subordinate.ok_or_else(|| {
                 Fail::cannot("find subordinate ids in", file, "no line for this user")

@@ -6,7 +6,8 @@ use common::idmap::IdMap;
 
 use crate::cli::{Cli, Setgroups};
 use crate::host::{Host, Ids};
-use crate::plan::{Plan, Step};
+use crate::plan::Plan;
+use crate::step::Step;
 
 /// Options; uid map; gid map; what setgroups says then; what of the caller is replaced
 /// by root, where unshare leaves nobody.
@@ -23,12 +24,13 @@ const ROOT: &[Vector] = &[
     ("--map-auto -r", "0 0 1, 1 100000 65536", "0 0 1, 1 100000 65536", "allow", ""),
     ("--map-auto -c", "0 0 1, 1 100000 65536", "0 0 1, 1 100000 65536", "allow", ""),
     (
-        "--map-users subids --map-groups subids -r",
+        "--map-subids -r",
         "0 0 1, 100000 100000 65536",
         "0 0 1, 100000 100000 65536",
         "allow",
         "",
     ),
+    ("--map-subids", "100000 100000 65536", "100000 100000 65536", "allow", ""),
     ("--map-users 0:100000:10", "0 100000 10", "", "allow", "uid"),
     ("--map-users 0:100000:10 -r", "0 0 1, 1 100000 9", "0 0 1", "deny", ""),
     (
@@ -74,6 +76,16 @@ const ROOT: &[Vector] = &[
         "allow",
         "",
     ),
+    ("--owner 1000:1000 -r", "0 0 1", "0 0 1", "allow", ""),
+    (
+        "--owner 1000:1000 --map-users all --map-groups all",
+        "0 0 4294967295",
+        "0 0 4294967295",
+        "allow",
+        "",
+    ),
+    ("--owner 1000:1000", "", "", "allow", ""),
+    ("--map-auto -S 3 -G 4", "0 100000 65536", "0 100000 65536", "allow", ""),
     ("-U --setgroups allow", "", "", "allow", ""),
     // unshare writes it twice, and fails.
     ("-r --setgroups deny", "0 0 1", "0 0 1", "deny", ""),
@@ -101,19 +113,21 @@ const UID_1000: &[Vector] = &[
         "",
     ),
     (
-        "--map-users subids --map-groups subids -r",
+        "--map-subids -r",
         "0 1000 1, 200000 200000 65536",
         "0 1000 1, 200000 200000 65536",
         "allow",
         "",
     ),
     (
-        "--map-users subids --map-groups subids -c",
+        "--map-subids -c",
         "1000 1000 1, 200000 200000 65536",
         "1000 1000 1, 200000 200000 65536",
         "allow",
         "",
     ),
+    ("--map-subids", "200000 200000 65536", "200000 200000 65536", "allow", ""),
+    ("--map-auto --setuid 3 --setgid 4", "0 200000 65536", "0 200000 65536", "allow", ""),
     ("--map-users 0:200000:10", "0 200000 10", "", "allow", "uid"),
     ("--map-users 0:200000:10 -r", "0 1000 1, 1 200000 9", "0 1000 1", "deny", ""),
     (
@@ -143,7 +157,7 @@ fn host(uid: u32, first: u32) -> Host {
 
 fn plan(options: &str, host: &Host) -> Plan {
     let args = ["ns-run"].into_iter().chain(options.split(' ')).chain(["true"]);
-    let cli: Cli = common::cli::parse(args.map(OsString::from).collect()).unwrap();
+    let cli: Cli = crate::cli::parse(args.map(OsString::from).collect()).unwrap();
     Plan::new(&cli, host).unwrap()
 }
 

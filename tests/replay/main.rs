@@ -8,4 +8,6 @@
     reason = "a test's errors are failed tests"
 )]
 
+mod place;
 mod unshare;
+mod vectors;

@@ -23,9 +23,12 @@ pub struct Known {
 /// How a program ended, and what it saw.
 #[derive(Debug)]
 pub struct Seen {
-    code: Option<i32>,
-    world: Option<World>,
-    said: String,
+    /// Its exit status; none where it was killed.
+    pub code: Option<i32>,
+    /// What `probe` saw, where it came to that.
+    pub world: Option<World>,
+    /// What stands on stderr.
+    pub said: String,
 }
 
 /// A line of the corpus.

@@ -64,6 +64,21 @@ impl Run {
         Self::tool("sandbox").args(flags).arg("--").arg(tool(name))
     }
 
+    /// A shell script in a mount namespace whose mounts are shared, as most systems' are.
+    ///
+    /// On one CPU: Linux 6.18 counts mount namespaces by CPU, and one can keep only those
+    /// that count as later.
+    pub fn shared_mounts(script: &str) -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let cpus = common::proc::status_field(&status, "Cpus_allowed_list").unwrap();
+        let first: String = cpus.chars().take_while(char::is_ascii_digit).collect();
+        Self::program("taskset")
+            .args(["-c", &first])
+            .arg(tool("sandbox"))
+            .args(["--mount", "--", "sh", "-ec"])
+            .arg(format!("mount --make-rshared /; {script}"))
+    }
+
     /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {

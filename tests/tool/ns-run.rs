@@ -8,12 +8,20 @@
 use kit::run::{SIGKILL, SIGTERM};
 use kit::{Run, World, expect, need, tool};
 
+#[path = "ns-run/beyond.rs"]
+mod beyond;
+#[path = "ns-run/defects.rs"]
+mod defects;
 #[path = "ns-run/ids.rs"]
 mod ids;
 #[path = "ns-run/namespaces.rs"]
 mod namespaces;
+#[path = "ns-run/options.rs"]
+mod options;
 #[path = "ns-run/signals.rs"]
 mod signals;
+#[path = "ns-run/supervise.rs"]
+mod supervise;
 
 const ALL: [&str; 8] = ["user", "mnt", "pid", "ipc", "uts", "net", "cgroup", "time"];
 

@@ -83,7 +83,10 @@ fn one(
     bound
         .cannot(&format!("keep the {} namespace by", kept.ns.kind().file), at)
         .hint_on(Errno::EPERM, "it takes CAP_SYS_ADMIN outside, see mount_namespaces(7)")
-        .hint_on(Errno::EINVAL, "a mount namespace keeps only those made after it")?;
+        .hint_on(
+            Errno::EINVAL,
+            "a mount namespace keeps only later ones, and Linux 6.18 counts by CPU: try again",
+        )?;
     done.push(Done::Mount(at.clone()));
     Ok(())
 }

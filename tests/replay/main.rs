@@ -9,5 +9,6 @@
 )]
 
 mod place;
+mod random;
 mod unshare;
 mod vectors;

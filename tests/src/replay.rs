@@ -12,7 +12,7 @@ use crate::{Run, World, need};
 /// A difference that is meant.
 #[derive(Debug)]
 pub struct Known {
-    /// What is another: a topic of `probe`, or `code`.
+    /// What is another: a topic of `probe`, `code`, or `works` where only ours succeeds.
     pub topic: &'static str,
     /// The command lines that show it: those with one of these words.
     pub words: &'static [&'static str],
@@ -73,11 +73,12 @@ pub fn see(run: Run) -> Seen {
     Seen { code: out.status.code(), world, said }
 }
 
-/// What differs between two ends: `code` alone where one of them saw nothing.
+/// What differs between two ends: `code` or `works` alone where one of them saw nothing.
 pub fn differences(ours: &Seen, theirs: &Seen) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     if ours.code != theirs.code {
-        all.insert("code".to_owned());
+        let topic = if ours.code == Some(0) { "works" } else { "code" };
+        all.insert(topic.to_owned());
     }
     if let (Some(ours), Some(theirs)) = (&ours.world, &theirs.world) {
         let (ours, theirs) = (comparable(ours), comparable(theirs));
@@ -175,7 +176,9 @@ fn is_option(word: &str, option: &str) -> bool {
 
 fn story(argv: &str, topic: &str, ours: &Seen, theirs: &Seen) -> String {
     let of = |seen: &Seen| match (topic, &seen.world) {
-        ("code", _) | (_, None) => format!("{:?} {}", seen.code, seen.said.trim()),
+        ("code" | "works", _) | (_, None) => {
+            format!("{:?} {}", seen.code, seen.said.trim())
+        }
         (_, Some(world)) => comparable(world)[topic].to_string(),
     };
     format!("{argv}: {topic}\n  ours   {}\n  theirs {}", of(ours), of(theirs))
@@ -194,7 +197,8 @@ mod tests {
         let (a, b) = (seen(0, Some(World::here())), seen(0, Some(World::here())));
 
         assert_eq!(differences(&a, &b), BTreeSet::new());
-        assert_eq!(differences(&a, &seen(1, None)), ["code".to_owned()].into());
+        assert_eq!(differences(&a, &seen(1, None)), ["works".to_owned()].into());
+        assert_eq!(differences(&seen(1, None), &a), ["code".to_owned()].into());
     }
 
     #[test]

@@ -44,6 +44,12 @@ test-tool TOOL:
     cargo build --quiet --workspace --bins
     cargo test -p {{ TOOL }}
 
+# Kill ns-run at 10,000 random moments: nothing may stay behind
+[group('test')]
+soak RUNS="10000":
+    cargo build --quiet --workspace --bins
+    SOAK_RUNS={{ RUNS }} cargo test --quiet -p ns-run --test ns-run soak
+
 # Start-up, chains and images, each against its peers, paired in one run
 [group('test')]
 bench RUNS="200": (bench-images)

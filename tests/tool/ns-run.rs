@@ -2,6 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
     reason = "a test's errors are failed tests"
 )]
 
@@ -10,6 +11,8 @@ use kit::{Run, World, expect, need, tool};
 
 #[path = "ns-run/beyond.rs"]
 mod beyond;
+#[path = "ns-run/calls.rs"]
+mod calls;
 #[path = "ns-run/defects.rs"]
 mod defects;
 #[path = "ns-run/ids.rs"]
@@ -20,6 +23,8 @@ mod namespaces;
 mod options;
 #[path = "ns-run/signals.rs"]
 mod signals;
+#[path = "ns-run/soak.rs"]
+mod soak;
 #[path = "ns-run/supervise.rs"]
 mod supervise;
 

@@ -110,6 +110,40 @@ mod userns {
     }
 
     #[test]
+    fn who_has_no_id_here_is_told_which() {
+        need!("userns");
+        let ns_run = tool("ns-run").display().to_string();
+
+        Run::tool("ns-run")
+            .args(["-U", &ns_run, "-U", "true"])
+            .run()
+            .refused(125, expect![[r#"
+                ns-run: cannot make namespaces 'user': Operation not permitted; the own uid is not mapped here, see user_namespaces(7)
+            "#]]);
+    }
+
+    #[test]
+    fn too_many_levels_are_told() {
+        need!("userns");
+        // Each level runs the next: more than 32 there cannot be.
+        let script = "n=$1; [ $n -gt 40 ] && exit; exec \"$0\" -r sh -c \"$2\" \"$0\" $((n+1)) \"$2\"";
+        let run = Run::program("sh")
+            .args(["-c", script])
+            .arg(tool("ns-run"))
+            .args(["1", script]);
+
+        let out = run.run().code(125);
+
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(
+            said.starts_with(
+                "ns-run: cannot make namespaces 'user': No space left on device; a limit is reached: 32 levels, or"
+            ),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn a_helper_ends_where_the_namespaces_are_refused() {
         need!("userns");
         // The helper would hold the pipe that the shell reads to its end.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use common::Fail;
+use common::idmap::IdMap;
 use common::nstype::Ns;
 use common::proc::{mountinfo, status_field, status_mask};
 use nix::errno::Errno;
@@ -16,6 +17,10 @@ struct Rules {
     limits: Vec<(&'static str, u64)>,
     /// `kernel.unprivileged_userns_clone` of Debian and Ubuntu.
     userns_clone: Option<u64>,
+    /// `kernel.apparmor_restrict_unprivileged_userns` of Ubuntu.
+    apparmor: Option<u64>,
+    /// The own uid or gid means nothing in the user namespace that we are in.
+    unmapped: Option<&'static str>,
     /// Kinds that this kernel does not know.
     missing: Vec<&'static str>,
     /// The root directory is no mount: a chroot.
@@ -51,6 +56,9 @@ fn why(kinds: &[Ns], errno: Errno, rules: &Rules) -> Option<String> {
         return None;
     }
     let is_new_user = kinds.contains(&Ns::User);
+    if let Some(id) = rules.unmapped.filter(|_| is_new_user) {
+        return Some(format!("the own {id} is not mapped here, see user_namespaces(7)"));
+    }
     let hint = if !is_new_user && !rules.is_admin {
         "it takes CAP_SYS_ADMIN: add --user --map-root-user"
     } else if is_new_user && rules.userns_clone == Some(0) && !rules.is_admin {
@@ -59,8 +67,8 @@ fn why(kinds: &[Ns], errno: Errno, rules: &Rules) -> Option<String> {
         "no user namespace can be made in a chroot, see user_namespaces(7)"
     } else if rules.filtered {
         "a seccomp filter may forbid it"
-    } else if is_new_user {
-        "the own ids are not mapped here, or a security module forbids it"
+    } else if is_new_user && rules.apparmor == Some(1) && !rules.is_admin {
+        "sysctl kernel.apparmor_restrict_unprivileged_userns is 1: it takes a profile with userns"
     } else {
         "a security module forbids it"
     };
@@ -99,6 +107,8 @@ impl Rules {
         Self {
             limits: limits.collect(),
             userns_clone: number("/proc/sys/kernel/unprivileged_userns_clone"),
+            apparmor: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+            unmapped: unmapped(),
             missing: kinds.iter().map(|ns| ns.kind().file).filter(is_missing).collect(),
             in_chroot: has_proc && !mounts.iter().any(|m| m.target.as_os_str() == "/"),
             filtered: status_field(&status, "Seccomp") == Some("2"),
@@ -106,6 +116,18 @@ impl Rules {
                 .is_some_and(|mask| mask & 1 << CAP_SYS_ADMIN != 0),
         }
     }
+}
+
+/// Which of the own ids is not known in this user namespace, where /proc can tell.
+fn unmapped() -> Option<&'static str> {
+    let ids = [
+        ("uid", "uid_map", nix::unistd::geteuid().as_raw()),
+        ("gid", "gid_map", nix::unistd::getegid().as_raw()),
+    ];
+    let lacks = |(_, file, id): &(&str, &str, u32)| {
+        IdMap::own(file).is_ok_and(|map| !map.has_inside(*id))
+    };
+    ids.into_iter().find(lacks).map(|(name, ..)| name)
 }
 
 /// The limit's name in /proc/sys/user, namespaces(7).
@@ -153,6 +175,8 @@ mod tests {
         let debian = Rules { userns_clone: Some(0), ..Rules::default() };
         let chroot = Rules { in_chroot: true, ..Rules::default() };
         let docker = Rules { filtered: true, is_admin: true, ..Rules::default() };
+        let ubuntu = Rules { apparmor: Some(1), ..Rules::default() };
+        let nobody = Rules { unmapped: Some("gid"), ..Rules::default() };
         let old = Rules { missing: vec!["time"], ..Rules::default() };
         for (kinds, errno, rules, hint) in [
             (
@@ -172,6 +196,18 @@ mod tests {
                 Errno::EPERM,
                 &chroot,
                 "no user namespace can be made in a chroot, see user_namespaces(7)",
+            ),
+            (
+                &[Ns::User],
+                Errno::EACCES,
+                &ubuntu,
+                "sysctl kernel.apparmor_restrict_unprivileged_userns is 1: it takes a profile with userns",
+            ),
+            (
+                &[Ns::User, Ns::Net],
+                Errno::EPERM,
+                &nobody,
+                "the own gid is not mapped here, see user_namespaces(7)",
             ),
             (&[Ns::Net], Errno::EPERM, &docker, "a seccomp filter may forbid it"),
             (&[Ns::Time], Errno::EINVAL, &old, "this kernel has no 'time'"),

@@ -59,8 +59,29 @@ fn the_signal_of_the_bond_can_be_chosen() {
     assert_eq!(world(&["--kill-child"]).get("pdeathsig"), kit::run::SIGKILL);
 }
 
+/// The command lines of the man page that an ordinary user types and waits for.
+fn examples() -> Vec<String> {
+    let page = std::fs::read_to_string(need::project().join("man/ns-run.1")).unwrap();
+    let (_, examples) = page.split_once(".Sh EXAMPLES").unwrap();
+    let typed = examples.lines().filter_map(|line| line.strip_prefix("$ ns-run "));
+    let ends = typed.filter(|line| !line.ends_with('&'));
+    ends.map(|line| format!("ns-run {}", line.replace("\\-", "-"))).collect()
+}
+
 mod userns {
     use super::*;
+
+    #[test]
+    fn the_examples_of_the_man_page_run() {
+        need!("userns", "program:ps");
+        let examples = examples();
+        assert!(examples.len() >= 4, "{examples:?}");
+        for line in examples {
+            let said = Run::program("sh").args(["-c", &line]).tools_in_path().run().ok();
+
+            assert!(!said.is_empty(), "{line}");
+        }
+    }
 
     #[test]
     fn capabilities_are_kept_over_the_exec() {

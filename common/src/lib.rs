@@ -5,6 +5,7 @@
 
 pub mod bounded;
 pub mod called;
+pub mod cgroup;
 pub mod chain;
 pub mod cli;
 pub mod entry;

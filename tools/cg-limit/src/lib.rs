@@ -15,7 +15,7 @@ use crate::start::Job;
 mod apply;
 mod clean;
 pub mod cli;
-pub mod discover;
+pub use common::cgroup as discover;
 mod gc;
 pub mod host;
 pub mod limit;

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use common::proc::{MountInfo, mountinfo};
+use crate::proc::{MountInfo, mountinfo};
 
 /// The generation of a hierarchy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

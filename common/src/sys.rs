@@ -236,6 +236,16 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: c_int) -> Result<()> {
     call!(SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, null::<u8>(), 0).map(drop)
 }
 
+/// `pidfd_getfd(2)`: a copy of a descriptor of another process. Since Linux 5.6.
+pub fn pidfd_getfd(pidfd: BorrowedFd<'_>, fd: RawFd) -> Result<OwnedFd> {
+    call!(SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0).map(own)
+}
+
+/// `SIOCGSKNS` of ioctl(2): the network namespace of a socket. Since Linux 4.10.
+pub fn netns_of(socket: BorrowedFd<'_>) -> Result<OwnedFd> {
+    call!(SYS_ioctl, socket.as_raw_fd(), 0x894c).map(own)
+}
+
 /// What `waitid(2)` saw: `CLD_EXITED`, `CLD_KILLED` …, and the status or signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waited {
@@ -425,6 +435,44 @@ pub fn mount_of(dir: BorrowedFd<'_>, path: &CStr) -> Result<MountOf> {
 /// `NS_GET_USERNS` of ioctl_ns(2): the user namespace that owns a namespace.
 pub fn userns_of(ns: BorrowedFd<'_>) -> Result<OwnedFd> {
     call!(SYS_ioctl, ns.as_raw_fd(), 0xb701).map(own)
+}
+
+/// `NS_GET_OWNER_UID` of ioctl_ns(2): who made a user namespace.
+pub fn owner_of(userns: BorrowedFd<'_>) -> Result<u32> {
+    let mut uid: u32 = 0;
+    call!(SYS_ioctl, userns.as_raw_fd(), 0xb704, &raw mut uid)?;
+    Ok(uid)
+}
+
+/// `NS_GET_NSTYPE` of ioctl_ns(2): the `CLONE_NEW*` flag of a namespace file.
+pub fn kind_of(ns: BorrowedFd<'_>) -> Result<c_int> {
+    call!(SYS_ioctl, ns.as_raw_fd(), 0xb703).map(|kind| kind as c_int)
+}
+
+/// `struct file_handle` of open_by_handle_at(2) with the `struct nsfs_file_handle` in it.
+#[repr(C)]
+struct NsHandle {
+    bytes: c_uint,
+    kind: c_int,
+    id: u64,
+    ns_type: u32,
+    ns_inum: u32,
+}
+
+/// `open_by_handle_at(2)` on nsfs: a namespace by its id (`NS_GET_ID`). Since Linux 6.18;
+/// 6.19 asks for no more than the id.
+pub fn open_namespace(id: u64) -> Result<OwnedFd> {
+    const FD_NSFS_ROOT: c_int = -10003;
+    const FILEID_NSFS: c_int = 0xf1;
+    let handle = NsHandle { bytes: 16, kind: FILEID_NSFS, id, ns_type: 0, ns_inum: 0 };
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+    call!(SYS_open_by_handle_at, FD_NSFS_ROOT, &raw const handle, flags).map(own)
+}
+
+/// `PR_CAP_AMBIENT_RAISE` of prctl(2). Since Linux 4.3.
+pub fn raise_ambient(capability: u32) -> Result<()> {
+    let (option, capability) = (libc::PR_CAP_AMBIENT, c_ulong::from(capability));
+    prctl(option, libc::PR_CAP_AMBIENT_RAISE as c_ulong, capability).map(drop)
 }
 
 /// `flistxattr(2)` into `buf`: names, each with its NUL; the length of all.

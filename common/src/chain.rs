@@ -11,15 +11,14 @@ use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::sys::stat::Mode;
 
 use crate::exec::{NotRun, Unmarked, exec_path};
-use crate::fail::quote;
-use crate::mount::{Attr, Depth, Mount};
+use crate::fail::{Hint, quote};
+use crate::sealed::{is_sealed, own_directory, own_file, seal};
 use crate::{Context, Fail, cli, sys};
 
 /// The names that mean a tool of ours wherever they stand as a bare COMMAND.
@@ -136,15 +135,15 @@ impl Chain {
 
     /// Becomes COMMAND with the environment as it is.
     pub fn exec(self, command: &[OsString]) -> Result<Infallible, Fail> {
-        self.exec_with(command, &own_environment())
+        self.exec_with(command, &sys::environ())
     }
 
     /// Becomes the user's shell as a login shell: `-` and its name are argv\[0\].
     pub fn exec_shell(self, shell: &OsStr) -> Result<Infallible, Fail> {
-        self.exec_shell_with(shell, &own_environment())
+        self.exec_shell_with(shell, &sys::environ())
     }
 
-    /// The same with an environment of `NAME=VALUE` strings.
+    /// As [`Chain::exec_shell`], with an environment of `NAME=VALUE` strings.
     pub fn exec_shell_with(
         self,
         shell: &OsStr,
@@ -153,7 +152,29 @@ impl Chain {
         let mut name = OsString::from("-");
         name.push(cli::basename(shell));
         let argv = c_strings(&[name])?;
-        Err(exec_path(shell, &argv, env, Unmarked::Shell).fail(shell))
+        Err(exec_path(shell, &argv, &without_ours(env), Unmarked::Shell).fail(shell))
+    }
+
+    /// Whether this program was started from the clone of its directory.
+    pub fn is_sealed(&self) -> bool {
+        self.tools.is_some()
+    }
+
+    /// Starts this program again from a clone of its directory, so that it cannot be
+    /// overwritten through /proc/PID/exe: CVE-2019-5736.
+    pub fn start_sealed(mut self, args: &[OsString]) -> Result<Infallible, Fail> {
+        let file = own_file()?;
+        let name = c_name(cli::basename(file.as_os_str()).as_bytes())?;
+        let tools = seal(&own_directory()?)
+            .cannot("seal", &file)
+            .hint("install it where only its own user can write")?;
+        self.tools = Some(tools);
+        let variable = self.hand_on()?;
+        let mut env = without_ours(&sys::environ());
+        env.extend(variable.as_deref());
+        let dir = self.tools.as_ref().map_or(AT_FDCWD, AsFd::as_fd);
+        let error = sys::execveat(dir, &name, &c_strings(args)?, &env);
+        Err::<Infallible, _>(error).cannot("start again", &file)
     }
 
     /// Becomes COMMAND with an environment of `NAME=VALUE` strings.
@@ -167,7 +188,8 @@ impl Chain {
         let Some(program) = command.first() else { return Err(Fail::done()) };
         let argv = c_strings(command)?;
         let Some(name) = link_name(program) else {
-            return Err(exec_path(program, &argv, env, Unmarked::Shell).fail(program));
+            let not_run = exec_path(program, &argv, &without_ours(env), Unmarked::Shell);
+            return Err(not_run.fail(program));
         };
         let not_run = self.exec_link(name, &argv, env)?;
         let is_missing = not_run.is_missing();
@@ -198,7 +220,7 @@ impl Chain {
         env: &[&CStr],
     ) -> Result<NotRun, Fail> {
         let variable = self.hand_on()?;
-        let mut env = env.to_vec();
+        let mut env = without_ours(env);
         env.extend(variable.as_deref());
         let file = c_name(name.as_bytes())?;
         if let Some(dir) = &self.tools {
@@ -244,42 +266,13 @@ impl Chain {
     }
 }
 
-/// The directory this program was started from, links resolved.
-fn own_directory() -> Result<PathBuf, Fail> {
-    let exe = nix::fcntl::readlink("/proc/self/exe").ok().map(PathBuf::from);
-    let exe = exe.filter(|path| path.is_absolute() && path.exists()).or_else(|| {
-        let path = sys::execfn()?.to_bytes();
-        (!path.starts_with(b"/dev/fd/"))
-            .then(|| Path::new(OsStr::from_bytes(path)).to_owned())
-    });
-    let directory = exe.as_deref().and_then(Path::parent).map(|dir| {
-        if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_owned() }
-    });
-    directory.ok_or_else(|| {
-        Fail::new("cannot tell where the tools are")
-            .hint("mount /proc, or name COMMAND by its path")
-    })
-}
-
-/// A detached clone of a directory through which nothing can be changed.
-fn seal(directory: &Path) -> Result<OwnedFd, Errno> {
-    let clone = Mount::clone_path(directory, Depth::One)?;
-    clone.add(Attr::RDONLY.and(Attr::NOSUID).and(Attr::NODEV), Depth::One)?;
-    Ok(clone.into())
-}
-
-fn is_sealed(dir: impl AsFd) -> bool {
-    let sealed =
-        nix::sys::statvfs::FsFlags::ST_RDONLY | nix::sys::statvfs::FsFlags::ST_NOSUID;
-    nix::sys::statvfs::fstatvfs(dir).is_ok_and(|fs| fs.flags().contains(sealed))
-}
-
-/// environ(7) without the variable.
-fn own_environment() -> Vec<&'static CStr> {
-    let ours = format!("{VARIABLE}=");
-    let mut all = sys::environ();
-    all.retain(|e| !e.to_bytes().starts_with(ours.as_bytes()));
-    all
+/// An environment without the variable, whoever set it.
+fn without_ours<'e>(env: &[&'e CStr]) -> Vec<&'e CStr> {
+    let ours = |e: &&CStr| {
+        let rest = e.to_bytes().strip_prefix(VARIABLE.as_bytes());
+        rest.is_some_and(|rest| rest.starts_with(b"="))
+    };
+    env.iter().copied().filter(|e| !ours(e)).collect()
 }
 
 fn value(entry: &'static CStr, name: &str) -> Option<&'static str> {

@@ -21,6 +21,7 @@ pub mod parse;
 pub mod passwd;
 pub mod proc;
 pub mod quick;
+pub mod sealed;
 pub mod shell;
 pub mod spawn;
 pub mod status;

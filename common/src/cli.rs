@@ -2,9 +2,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::RawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Parser};
+use clap::{Arg, Args, Command, Parser};
 
 use crate::Fail;
 
@@ -26,6 +27,62 @@ pub struct Link {
 /// Usage mistakes (125), or the text of `--help` and `--version` (0).
 pub fn parse<C: Parser>(args: Vec<OsString>) -> Result<C, Fail> {
     C::try_parse_from(args).map_err(|e| complaint(&e, C::command().get_name()))
+}
+
+/// Rewrites `-n/path` and `-n:ID` to `-n=/path` and `-n=:ID`, which clap reads, for options
+/// with a value that must be attached; anything else behind a letter is more letters.
+pub fn attach(args: Vec<OsString>, command: &Command) -> Vec<OsString> {
+    let mut args = args.into_iter();
+    let mut all: Vec<_> = args.next().into_iter().collect();
+    while let Some(word) = args.next() {
+        let is_option = word.len() > 1 && word.as_bytes().starts_with(b"-");
+        if word == "--" || !is_option {
+            all.push(word);
+            break;
+        }
+        let (word, takes_next) = match word.as_bytes().strip_prefix(b"--") {
+            Some(long) => (word.clone(), long_takes_next(command, long)),
+            None => attach_letters(command, &word),
+        };
+        all.push(word);
+        all.extend(takes_next.then(|| args.next()).flatten());
+    }
+    all.extend(args);
+    all
+}
+
+fn takes_value(arg: &Arg) -> bool {
+    arg.get_action().takes_values()
+}
+
+fn long_takes_next(command: &Command, long: &[u8]) -> bool {
+    let is_meant = |name: &str| name.as_bytes().starts_with(long);
+    let meant = |arg: &&Arg| arg.get_long().is_some_and(is_meant);
+    let exact = |arg: &&Arg| arg.get_long().is_some_and(|l| l.as_bytes() == long);
+    let arg = command.get_arguments().find(exact);
+    let arg = arg.or_else(|| command.get_arguments().find(meant));
+    arg.is_some_and(|arg| takes_value(arg) && !arg.is_require_equals_set())
+}
+
+/// The word, and whether the next is the value of its last letter.
+fn attach_letters(command: &Command, word: &OsStr) -> (OsString, bool) {
+    let letters = word.as_bytes();
+    for at in 1..letters.len() {
+        let tail = letters.get(at.saturating_add(1)..).unwrap_or_default();
+        let letter = letters.get(at).map(|b| char::from(*b));
+        let arg = command.get_arguments().find(|arg| arg.get_short() == letter);
+        match arg {
+            Some(arg) if takes_value(arg) && !arg.is_require_equals_set() => {
+                return (word.to_owned(), tail.is_empty());
+            }
+            Some(arg) if takes_value(arg) && matches!(tail, [b'/' | b':', ..]) => {
+                let head = letters.get(..=at).unwrap_or_default();
+                return (OsString::from_vec([head, b"=", tail].concat()), false);
+            }
+            _ => {}
+        }
+    }
+    (word.to_owned(), false)
 }
 
 /// A descriptor number the caller opened for us.
@@ -101,6 +158,24 @@ mod tests {
             text(&["--number", "x", "t"]),
             "invalid value 'x' for '--number <NUMBER>': not an id from 0 to 4294967294; try 'toy --help'"
         );
+    }
+
+    #[test]
+    fn a_value_behind_its_letter_is_told_from_more_letters() {
+        let command = Command::new("toy")
+            .arg(Arg::new("net").short('n').num_args(0..=1).require_equals(true))
+            .arg(Arg::new("pid").short('p').long("pid"))
+            .arg(Arg::new("all").short('a').action(clap::ArgAction::SetTrue));
+        let attached = |line: &str| {
+            let words = line.split(' ').map(OsString::from).collect();
+            attach(words, &command).join(OsStr::new(" ")).into_string().unwrap()
+        };
+
+        assert_eq!(attached("toy -an/f x -n/f"), "toy -an=/f x -n/f");
+        assert_eq!(attached("toy -n:7 -na -n=/f"), "toy -n=:7 -na -n=/f");
+        assert_eq!(attached("toy -p -n/f -n/f"), "toy -p -n/f -n=/f");
+        assert_eq!(attached("toy --pi -n/f -n/f"), "toy --pi -n/f -n=/f");
+        assert_eq!(attached("toy -pn/f -- -n/f"), "toy -pn/f -- -n/f");
     }
 
     #[test]

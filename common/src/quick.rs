@@ -19,7 +19,8 @@ pub enum Set<C> {
     Value(fn(&mut C, &str) -> Option<()>),
     /// It takes one only as `--long=VALUE`.
     Optional(fn(&mut C, Option<&str>)),
-    /// The same, and its letter takes one as `-x=VALUE` or `-x/PATH`; else others follow.
+    /// The same, and its letter takes one as `-x=VALUE`, `-x/PATH` or `-x:ID`; else others
+    /// follow.
     Cluster(fn(&mut C, Option<&str>) -> Option<()>),
 }
 
@@ -174,7 +175,7 @@ fn letters<C>(
             }
             Set::Cluster(set) => {
                 let tail = letters.get(at.checked_add(letter.len_utf8())?..)?;
-                if tail.starts_with('/') {
+                if tail.starts_with(['/', ':']) {
                     set(read, Some(tail))?;
                     return Some(0);
                 }
@@ -262,6 +263,7 @@ mod tests {
 
         assert_eq!(net("-na x"), (true, Some(String::new())));
         assert_eq!(net("-an/p x"), (true, Some("/p".into())));
+        assert_eq!(net("-n:7 x"), (false, Some(":7".into())));
         assert_eq!(net("-n=p x"), (false, Some("p".into())));
         assert_eq!(net("--net=p x"), (false, Some("p".into())));
     }

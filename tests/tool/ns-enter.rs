@@ -8,16 +8,28 @@
 use kit::{Run, Started, World, expect, need, tool};
 use serde_json::Value;
 
+#[path = "ns-enter/defects.rs"]
+mod defects;
+#[path = "ns-enter/hostile.rs"]
+mod hostile;
 #[path = "ns-enter/ids.rs"]
 mod ids;
 #[path = "ns-enter/namespaces.rs"]
 mod namespaces;
+#[path = "ns-enter/options.rs"]
+mod options;
+#[path = "ns-enter/refused.rs"]
+mod refused;
 #[path = "ns-enter/signals.rs"]
 mod signals;
+#[path = "ns-enter/targets.rs"]
+mod targets;
 
 /// A process in namespaces of its own, gone with the test.
 struct Target {
-    _ns_run: Started,
+    ns_run: Started,
+    /// What ns-run said of it.
+    record: String,
     pid: String,
     ns: Value,
     _run: Run,
@@ -32,10 +44,22 @@ impl Target {
     /// The run must end in `pause` and tell its status on stdout.
     fn of(run: Run) -> Self {
         let mut ns_run = run.start();
-        let status: Value = serde_json::from_str(&ns_run.line()).unwrap();
+        let record = ns_run.line();
+        let status: Value = serde_json::from_str(&record).unwrap();
         assert_eq!(ns_run.line(), "ready\n");
         let pid = status["pid"].to_string();
-        Self { _ns_run: ns_run, pid, ns: status["ns"].clone(), _run: run }
+        Self { ns_run, record, pid, ns: status["ns"].clone(), _run: run }
+    }
+
+    /// The ns-run that waits for it.
+    fn ns_run_pid(&self) -> String {
+        self.ns_run.pid().to_string()
+    }
+
+    /// The inode of a process's user namespace.
+    fn user_of(pid: &str) -> Value {
+        let file = std::fs::metadata(format!("/proc/{pid}/ns/user")).unwrap();
+        std::os::unix::fs::MetadataExt::ino(&file).into()
     }
 
     fn enter(&self, args: &[&str]) -> Run {
@@ -67,29 +91,25 @@ fn a_command_line_that_is_wrong_is_refused_in_one_line() {
     Run::tool("ns-enter").args(["-a", "true"]).run().refused(
         125,
         expect![[r#"
-            ns-enter: missing --target <PID>; try 'ns-enter --help'
+            ns-enter: missing --target <TARGET>: --all takes one; try 'ns-enter --help'
         "#]],
     );
     Run::tool("ns-enter").args(["-t", "0", "true"]).run().refused(
         125,
         expect![[r#"
-            ns-enter: invalid value '0' for '--target <PID>': 0 is not in 1..=2147483647; try 'ns-enter --help'
+            ns-enter: invalid value '0' for '--target <TARGET>': not PID, PID:INODE, fd:N, file:PATH, cgroup:PATH or netns:NAME; try 'ns-enter --help'
         "#]],
     );
-    Run::tool("ns-enter").args(["-t1", "-S0", "--preserve-credentials"]).run().refused(
+    Run::tool("ns-enter").args(["-t1", "-w", "-W/", "true"]).run().refused(
         125,
         expect![[r#"
-            ns-enter: the argument '--setuid <UID>' cannot be used with '--preserve-credentials'; try 'ns-enter --help'
+            ns-enter: the argument '--wd[=<DIR>]' cannot be used with '--wdns[=<DIR>]'; try 'ns-enter --help'
         "#]],
     );
-}
-
-#[test]
-fn what_cannot_be_done_yet_is_refused() {
-    Run::tool("ns-enter").args(["--net=file", "-t", "1", "true"]).run().refused(
+    Run::tool("ns-enter").args(["-t1", "-S-1", "true"]).run().refused(
         125,
         expect![[r#"
-            ns-enter: unexpected value 'file' for '--net' found; no more were expected; try 'ns-enter --help'
+            ns-enter: invalid value '-1' for '--setuid <UID>': not a name; try 'ns-enter --help'
         "#]],
     );
 }

@@ -5,7 +5,7 @@ use kit::{Run, World, expect, need, tool};
 
 use crate::Target;
 
-const EVERY: &str = "-UrmnpuiCT";
+pub(crate) const EVERY: &str = "-UrmnpuiCT";
 
 mod userns {
     use super::*;
@@ -112,7 +112,7 @@ mod userns {
 
         let text = String::from_utf8_lossy(&out.stderr).replace(&target.pid, "PID");
         expect![[r#"
-            ns-enter: cannot enter the namespaces of process 'PID': Invalid argument; its user namespace is ours already: leave --user away
+            ns-enter: cannot enter the user namespace of process PID: Invalid argument; it is ours already: leave --user away
         "#]]
         .assert_eq(&text);
     }

@@ -1,116 +1,225 @@
-//! The process to be entered: everything that is needed of it is opened before a step.
+//! The facts that the plan depends on.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
+use common::chain::link_name;
 use common::fail::Hint;
+use common::idmap::IdMap;
+use common::inroot::Root;
 use common::nstype::{KINDS, Ns};
-use common::{Context, Fail, shell, sys};
+use common::proc::status_field;
+use common::{Context, Fail, passwd, shell, sys};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::Mode;
 
 use crate::cli::Cli;
+use crate::find::{self, Process};
+use crate::name::{Target, Who};
+use crate::open::{self, Opened, proc_file};
+use crate::plan::{Whose, wanted};
 
 const CAP_SETGID: u32 = 6;
 const PERMISSION: &str = "it takes its user, or CAP_SYS_PTRACE over it";
 
-/// What was opened of the process.
-#[derive(Debug)]
-pub struct Target {
-    /// It, even after its id was given to another.
-    pub pidfd: OwnedFd,
-    /// Its root directory, where it is wanted.
-    pub root: Option<OwnedFd>,
-    /// Its working directory, where it is wanted.
-    pub wd: Option<OwnedFd>,
+/// Whether a user namespace that is entered allows setgroups(2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Setgroups {
+    /// It does, or none is entered.
+    #[default]
+    Allowed,
+    /// It does not.
+    Denied,
+    /// Nobody can tell before.
+    Unknown,
 }
 
-/// The facts that the plan depends on.
+/// What is so here and there.
 #[derive(Debug, Clone, Default)]
 pub struct Host {
-    /// The kinds in which the process lives elsewhere; known with --all only.
-    pub foreign: Vec<Ns>,
-    /// Its user namespace denies setgroups(2).
-    pub setgroups_denied: bool,
-    /// Whether we may call setgroups(2) where we are; known if it is denied there.
+    /// The process's id.
+    pub pid: Option<i32>,
+    /// The kinds that are entered by its descriptor.
+    pub kinds: Vec<Ns>,
+    /// The kinds that are entered by file.
+    pub files: Vec<Ns>,
+    /// The rule of the user namespace that is entered.
+    pub setgroups: Setgroups,
+    /// Whether we may call setgroups(2) where we are; known if it may be denied there.
     pub may_setgroups: bool,
+    /// Who to become, where that was said.
+    pub uid: Option<u32>,
+    /// The gid to become, where that was said.
+    pub gid: Option<u32>,
+    /// The cgroups that are joined.
+    pub cgroups: Vec<PathBuf>,
+    /// The process has a security context to follow.
+    pub has_context: bool,
     /// What runs where no COMMAND was given.
     pub shell: Option<OsString>,
 }
 
 /// Opens the process and reads what the options make necessary.
-pub fn read(cli: &Cli) -> Result<(Target, Host), Fail> {
-    let pid = cli.target;
-    let pidfd = sys::pidfd_open(pid)
-        .cannot("open process", pid.to_string())
-        .hint_on(Errno::EINVAL, "it is a thread of a process")
-        .hint_on(Errno::ENOENT, "it is a thread of a process")?;
-    let directory = |wanted: bool, name: &str| {
-        let path = format!("/proc/{pid}/{name}");
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        wanted
-            .then(|| {
-                openat(AT_FDCWD, path.as_str(), flags, Mode::empty())
-                    .cannot("open", &path)
-                    .hint_on(Errno::EACCES, PERMISSION)
-            })
-            .transpose()
+pub fn read(cli: &Cli) -> Result<(Opened, Host), Fail> {
+    let process = cli.target.as_ref().map(find::process).transpose()?.flatten();
+    let pid = process.as_ref().map(|process| process.pid);
+    let foreign = match pid {
+        Some(pid) if cli.all => foreign(pid, cli.for_children)?,
+        _ => Vec::new(),
     };
-    let target = Target {
-        root: directory(cli.root, "root")?,
-        wd: directory(cli.wd, "cwd")?,
-        pidfd,
+    let kinds = wanted(cli, &foreign);
+    let mut opened = Opened::read(cli, process)?;
+    opened.open_files(cli, &kinds)?;
+    let mut host = Host { pid, ..Host::default() };
+    host.files = opened.files.iter().map(|(ns, _)| *ns).collect();
+    let by_process = |(ns, whose): &(Ns, Whose<'_>)| {
+        (*whose == Whose::Process && !host.files.contains(ns)).then_some(*ns)
     };
-    let mut host = Host::default();
-    if cli.all {
-        host.foreign = foreign(pid)?;
-    }
-    let is_user = cli.user || host.foreign.contains(&Ns::User);
-    if is_user && !cli.preserve_credentials {
-        host.setgroups_denied = is_denied(&pid.to_string())?;
-    }
-    if host.setgroups_denied {
-        let [effective, ..] = sys::capget().failed_to("read capabilities")?;
-        host.may_setgroups = effective & 1 << CAP_SETGID != 0 && !is_denied("self")?;
-    }
+    host.kinds = kinds.iter().filter_map(by_process).collect();
+    credentials(cli, &mut host)?;
+    host.cgroups = opened.cgroups.iter().map(|(path, _)| path.clone()).collect();
+    host.has_context = opened.context.as_ref().is_some_and(|c| !c.is_empty());
     if cli.link.command.is_empty() {
-        host.shell = Some(shell::program());
+        host.shell = Some(match &opened.environ {
+            Some(environ) => {
+                open::shell(environ).unwrap_or(OsStr::new("/bin/sh")).to_owned()
+            }
+            None => shell::program(),
+        });
     }
-    if !is_user && !cli.all && !cli.root && !cli.wd {
-        return Ok((target, host));
+    let has_looked = cli.all || host.kinds.contains(&Ns::User) || !is_plain(cli);
+    if let Some(process) = opened.process.as_ref().filter(|_| has_looked) {
+        process.confirm()?;
     }
-    // What /proc said was said of this process only if it was there all the time.
-    match sys::pidfd_send_signal(target.pidfd.as_fd(), 0) {
-        Ok(()) | Err(Errno::EPERM) => Ok((target, host)),
-        Err(e) => Err(e).cannot("enter process", pid.to_string()),
+    Ok((opened, host))
+}
+
+/// Whether nothing is wanted of the process but namespaces.
+fn is_plain(cli: &Cli) -> bool {
+    let is_id = |who: &Option<Who>| matches!(who, None | Some(Who::Id(_)));
+    let has_file = cli.root.is_some() || cli.wd.is_some() || cli.env;
+    let has_fact = cli.join_cgroup || cli.follow_context || cli.for_children;
+    !has_file && !has_fact && !cli.user_parent && is_id(&cli.setuid) && is_id(&cli.setgid)
+}
+
+/// Who COMMAND can be and is to be.
+fn credentials(cli: &Cli, host: &mut Host) -> Result<(), Fail> {
+    let by_process = host.kinds.contains(&Ns::User);
+    let is_user = by_process || host.files.contains(&Ns::User);
+    let sets_gid = cli.setgid.is_some() || (is_user && !cli.preserve_credentials);
+    if is_user && sets_gid {
+        host.setgroups = match host.pid.filter(|_| by_process) {
+            Some(pid) if is_denied(&proc_file(pid, "setgroups"))? => Setgroups::Denied,
+            Some(_) => Setgroups::Allowed,
+            None => Setgroups::Unknown,
+        };
+    }
+    if host.setgroups != Setgroups::Allowed {
+        let [effective, ..] = sys::capget().failed_to("read capabilities")?;
+        host.may_setgroups = effective & 1 << CAP_SETGID != 0
+            && !is_denied(Path::new("/proc/self/setgroups"))?;
+    }
+    host.uid = cli.setuid.as_ref().map(|who| id(cli, host, who, Id::User)).transpose()?;
+    host.gid =
+        cli.setgid.as_ref().map(|who| id(cli, host, who, Id::Group)).transpose()?;
+    Ok(())
+}
+
+fn is_denied(path: &Path) -> Result<bool, Fail> {
+    Ok(open::read(path)?.starts_with(b"deny"))
+}
+
+#[derive(Clone, Copy)]
+enum Id {
+    User,
+    Group,
+}
+
+fn id(cli: &Cli, host: &Host, who: &Who, kind: Id) -> Result<u32, Fail> {
+    match who {
+        Who::Id(id) => Ok(*id),
+        Who::Name(name) => named(cli, host, name, kind),
+        Who::Follow => followed(host, kind),
     }
 }
 
-fn is_denied(process: &str) -> Result<bool, Fail> {
-    let path = format!("/proc/{process}/setgroups");
-    let file = openat(
-        AT_FDCWD,
-        path.as_str(),
-        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
-    .cannot("open", &path)?;
-    let mut rule = [0; 4];
-    let len = nix::unistd::read(&file, &mut rule).cannot("read", &path)?;
-    Ok(rule.get(..len) == Some(b"deny"))
+/// The id behind a name in the root that COMMAND is going to have.
+fn named(cli: &Cli, host: &Host, name: &OsStr, kind: Id) -> Result<u32, Fail> {
+    let (what, file) = match kind {
+        Id::User => ("find user", "passwd"),
+        Id::Group => ("find group", "group"),
+    };
+    let root = match (&cli.root, host.pid) {
+        (Some(Some(dir)), _) => dir.clone(),
+        (Some(None), Some(pid)) => proc_file(pid, "root"),
+        (None, Some(pid)) if host.kinds.contains(&Ns::Mount) => proc_file(pid, "root"),
+        _ if host.files.contains(&Ns::Mount) => {
+            let reason = "the mount namespace is entered by file";
+            return Err(Fail::cannot(what, name, reason).hint("name a number"));
+        }
+        _ => "/".into(),
+    };
+    let root =
+        Root::open(&root).cannot("open", &root).hint_on(Errno::EACCES, PERMISSION)?;
+    let text = passwd::read(&root, file)?;
+    let found = match kind {
+        Id::User => passwd::users(&text).find(|u| u.name == name).map(|u| u.uid),
+        Id::Group => passwd::groups(&text).find(|g| g.name == name).map(|g| g.gid),
+    };
+    found.ok_or_else(|| {
+        Fail::cannot(what, name, format!("not in /etc/{file} there"))
+            .hint("name a number")
+    })
 }
 
-fn foreign(pid: i32) -> Result<Vec<Ns>, Fail> {
+/// The process's own effective id, as its user namespace calls it where that is entered.
+fn followed(host: &Host, kind: Id) -> Result<u32, Fail> {
+    let Some(pid) = host.pid else { return Err(Fail::new("no process to follow")) };
+    let (field, map, what) = match kind {
+        Id::User => ("Uid", "uid_map", "uid"),
+        Id::Group => ("Gid", "gid_map", "gid"),
+    };
+    let text = |name| -> Result<String, Fail> {
+        Ok(String::from_utf8_lossy(&open::read(&proc_file(pid, name))?).into_owned())
+    };
+    let status = text("status")?;
+    let ids = status_field(&status, field).unwrap_or_default();
+    let id = ids.split_ascii_whitespace().nth(1).and_then(|id| id.parse::<u32>().ok());
+    let id =
+        id.ok_or_else(|| Fail::cannot("read", proc_file(pid, "status"), "no ids in it"))?;
+    if host.files.contains(&Ns::User) {
+        return Err(Fail::new(format_args!(
+            "cannot follow the {what} of process {pid}: the user namespace is not its own; name a number"
+        )));
+    }
+    if !host.kinds.contains(&Ns::User) {
+        return Ok(id);
+    }
+    let ranges = IdMap::from_kernel(&text(map)?).0;
+    let inside = ranges.iter().find_map(|range| {
+        let offset =
+            id.checked_sub(range.outside).filter(|offset| *offset < range.count)?;
+        range.inside.checked_add(offset)
+    });
+    inside.ok_or_else(|| {
+        Fail::new(format_args!(
+            "cannot follow {what} {id}: its user namespace does not map it"
+        ))
+    })
+}
+
+/// The kinds in which the process lives elsewhere.
+fn foreign(pid: i32, for_children: bool) -> Result<Vec<Ns>, Fail> {
     let mut foreign = Vec::new();
     for kind in &KINDS {
         // A kind that this kernel does not know cannot differ.
         let Ok(ours) = fs::metadata(format!("/proc/self/ns/{}", kind.file)) else {
             continue;
         };
-        let path = format!("/proc/{pid}/ns/{}", kind.file);
+        let is_childrens = for_children && matches!(kind.ns, Ns::Pid | Ns::Time);
+        let end = if is_childrens { "_for_children" } else { "" };
+        let path = format!("/proc/{pid}/ns/{}{end}", kind.file);
         let theirs = fs::metadata(&path)
             .cannot("read", path)
             .hint_on(Errno::EACCES, PERMISSION)
@@ -120,4 +229,47 @@ fn foreign(pid: i32) -> Result<Vec<Ns>, Fail> {
         }
     }
     Ok(foreign)
+}
+
+/// Whether a process inside could overwrite this program, if COMMAND led the kernel back
+/// to it through /proc/self/exe: CVE-2019-5736.
+///
+/// Not without a user namespace: what runs there as root needs no such trick. Not where
+/// COMMAND is a link of ours, which is never one of the process's.
+pub fn is_exposed(cli: &Cli) -> Result<bool, Fail> {
+    let is_link = cli.link.command.first().is_some_and(|word| link_name(word).is_some());
+    let is_user = cli.all || cli.user.is_some() || cli.user_parent;
+    if is_link || !is_user || !(cli.all || cli.mount.is_some() || cli.root.is_some()) {
+        return Ok(false);
+    }
+    let exe = fs::metadata("/proc/self/exe").cannot("read", "/proc/self/exe")?;
+    if exe.mode() & 0o022 != 0 {
+        return Ok(true);
+    }
+    match (&cli.target, &cli.user) {
+        (Some(Target::Pid(pid, _)), None | Some(None)) if !cli.user_parent => {
+            let inode = |process: &str| {
+                fs::metadata(format!("/proc/{process}/ns/user"))
+                    .map(|file| file.ino())
+                    .ok()
+            };
+            let theirs = inode(&pid.to_string());
+            if theirs.is_none() || theirs == inode("self") {
+                // Nothing to enter, or an error that is better told later.
+                return Ok(false);
+            }
+            let map = open::read(&proc_file(*pid, "uid_map"))?;
+            Ok(IdMap::from_kernel(&String::from_utf8_lossy(&map)).has_outside(exe.uid()))
+        }
+        (Some(Target::Netns(_)) | None, _) if cli.user.is_none() => Ok(false),
+        _ => Ok(true),
+    }
+}
+
+impl Process {
+    /// The process's namespace of a kind, as a file.
+    pub fn namespace(&self, ns: Ns) -> Result<fs::File, Fail> {
+        let path = proc_file(self.pid, &format!("ns/{}", ns.kind().file));
+        fs::File::open(&path).cannot("open", &path).hint_on(Errno::EACCES, PERMISSION)
+    }
 }

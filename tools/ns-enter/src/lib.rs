@@ -4,28 +4,47 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 
+use common::called::Called;
 use common::chain::Chain;
 use common::{Fail, explain};
 
 mod apply;
 pub mod cli;
+mod enter;
+pub mod find;
 pub mod host;
+mod lines;
+pub mod name;
+pub mod open;
 pub mod plan;
+mod refused;
 
 /// Runs the tool: `args` is argv with the program's name.
+#[allow(clippy::needless_pass_by_value, reason = "what every tool's run takes")]
 pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
-    let cli = cli::parse(args)?;
-    let (target, host) = host::read(&cli)?;
-    let plan = plan::Plan::new(&cli, &host);
+    let called = Called::new(&args, "ns-enter", "nsenter");
+    run_as(&args, called).map_err(|fail| called.report(fail))
+}
+
+fn run_as(args: &[OsString], called: Called) -> Result<Infallible, Fail> {
+    let cli = cli::parse(args.to_vec())?;
     if cli.link.explain {
+        let (_, host) = host::read(&cli)?;
         let command =
             host.shell.as_ref().map_or(&*cli.link.command, std::slice::from_ref);
+        let plan = plan::Plan::new(&cli, &host);
         return Err(explain::explain(&plan.lines(), command));
     }
     let chain = Chain::inherit()?;
+    if !chain.is_sealed() && host::is_exposed(&cli)? {
+        // Before anything is taken from the caller that cannot be taken twice.
+        return chain.start_sealed(args);
+    }
+    let (opened, host) = host::read(&cli)?;
+    let plan = plan::Plan::new(&cli, &host);
     let command = match &host.shell {
         Some(shell) => apply::Command::Shell(shell),
         None => apply::Command::Given(&cli.link.command),
     };
-    apply::apply(&plan, &target, chain, &command)
+    apply::apply(called, &plan, &opened, chain, &command)
 }

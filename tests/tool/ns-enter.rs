@@ -173,6 +173,6 @@ fn another_users_process_is_refused_with_a_hint() {
         ns-enter: cannot read '/proc/1/ns/user': Permission denied; it takes its user, or CAP_SYS_PTRACE over it
     "#]]);
     Run::tool("ns-enter").args(["-t", "1", "-n", "true"]).run().refused(125, expect![[r#"
-        ns-enter: cannot enter the namespaces of process '1': Operation not permitted; it takes CAP_SYS_ADMIN: be root, or add --user
+        ns-enter: cannot enter the net namespace of process 1: Operation not permitted; it takes CAP_SYS_ADMIN: be root, or add --user
     "#]]);
 }

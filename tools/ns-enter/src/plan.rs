@@ -47,7 +47,7 @@ pub enum Step {
     Context,
     /// Leave the supplementary groups.
     LeaveGroups,
-    /// Leave them if that is allowed here; they were left before.
+    /// Leave them if that is allowed here.
     TryLeaveGroups,
     /// Enter namespaces: the process's at once, the others one by one.
     Enter {
@@ -146,9 +146,9 @@ fn credentials(cli: &Cli, host: &Host, is_user: bool) -> (Option<Step>, Vec<Step
     let keeps_caps = cli.keep_caps && is_user;
     if gid.is_some() {
         after.extend(match host.setgroups {
+            Setgroups::Allowed => Some(Step::LeaveGroups),
             Setgroups::Denied => None,
-            Setgroups::Unknown if host.may_setgroups => Some(Step::TryLeaveGroups),
-            Setgroups::Allowed | Setgroups::Unknown => Some(Step::LeaveGroups),
+            Setgroups::Unknown => Some(Step::TryLeaveGroups),
         });
     }
     after.extend(gid.map(Step::Gid));

@@ -96,6 +96,7 @@ fn owned_by(ns: Ns, file: Option<BorrowedFd<'_>>, has_user: bool) -> String {
         Some(Ok(_)) if !has_user => {
             "another user namespace owns it: add --user".to_owned()
         }
+        None if !has_user => "it takes CAP_SYS_ADMIN: be root, or add --user".to_owned(),
         _ => format!("it takes CAP_SYS_ADMIN over it: leave {} away", option(ns)),
     }
 }

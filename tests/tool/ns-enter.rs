@@ -18,6 +18,8 @@ mod ids;
 mod namespaces;
 #[path = "ns-enter/options.rs"]
 mod options;
+#[path = "ns-enter/peer.rs"]
+mod peer;
 #[path = "ns-enter/refused.rs"]
 mod refused;
 #[path = "ns-enter/signals.rs"]

@@ -99,7 +99,8 @@ mod userns {
     fn the_chain_of_user_namespaces_of_bwrap_is_entered() {
         // #1592: what bwrap was started as is owned by one that no file of /proc shows.
         need!("userns", "program:bwrap");
-        let run = Run::program("bwrap").args(["--unshare-all", "--bind", "/", "/"]);
+        let run = Run::program("bwrap").args(["--unshare-all", "--die-with-parent"]);
+        let run = run.args(["--bind", "/", "/"]);
         let run = run.args(["--dev-bind", "/dev", "/dev", "--proc", "/proc", "--"]);
         let mut bwrap = run.arg(tool("pause")).start();
         assert_eq!(bwrap.line(), "ready\n");

@@ -230,9 +230,10 @@ mod userns {
 
     #[test]
     fn the_namespaces_of_children_can_be_entered() {
-        need!("userns");
+        need!("userns", "program:setpriv");
         // It stays outside of the pid namespace that its child is in.
-        let run = Run::tool("ns-run").args(["-Urp", "--", "sh", "-c", "\"$0\" & wait"]);
+        let script = "setpriv --pdeathsig KILL \"$0\" & wait";
+        let run = Run::tool("ns-run").args(["-Urp", "--", "sh", "-c", script]);
         let run = run.arg(tool("pause"));
         let mut parent = run.start();
         assert_eq!(parent.line(), "ready\n");

@@ -27,7 +27,8 @@ pub struct Cli {
     pub target: Option<Target>,
 
     /// Enter the mount namespace
-    #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true, value_parser = os(place))]
+    // These are not --mount-proc: clap must not complain of one where another is wrong.
+    #[arg(short, long, aliases = ["m", "mo", "mou", "moun"], value_name = "FILE", num_args = 0..=1, require_equals = true, value_parser = os(place))]
     pub mount: Option<Option<Place>>,
 
     /// Enter the UTS namespace: host and domain name
@@ -115,7 +116,7 @@ pub struct Cli {
     pub join_cgroup: bool,
 
     /// Take the process's SELinux context
-    #[arg(short = 'Z', long)]
+    #[arg(short = 'Z', long, aliases = ["f", "fo"])]
     pub follow_context: bool,
 
     /// The program to become

@@ -8,8 +8,12 @@
 use kit::{Run, Started, World, expect, need, tool};
 use serde_json::Value;
 
+#[path = "ns-enter/calls.rs"]
+mod calls;
 #[path = "ns-enter/defects.rs"]
 mod defects;
+#[path = "ns-enter/examples.rs"]
+mod examples;
 #[path = "ns-enter/hostile.rs"]
 mod hostile;
 #[path = "ns-enter/ids.rs"]
@@ -24,6 +28,8 @@ mod peer;
 mod refused;
 #[path = "ns-enter/signals.rs"]
 mod signals;
+#[path = "ns-enter/soak.rs"]
+mod soak;
 #[path = "ns-enter/targets.rs"]
 mod targets;
 

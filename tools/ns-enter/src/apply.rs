@@ -10,6 +10,7 @@ use common::chain::Chain;
 use common::fail::Hint;
 use common::inroot::Root;
 use common::mount::{Attr, Depth, Mount, Propagation, set_propagation};
+use common::nstype::Ns;
 use common::spawn::{Bond, Spawn, end_like, keep_bond};
 use common::{Context, Fail, entry, sys};
 use nix::errno::Errno;
@@ -66,9 +67,16 @@ fn last(
     mut chain: Chain,
     command: &Command<'_>,
 ) -> Result<Infallible, Fail> {
-    for step in &plan.last {
-        carry_out(step, opened, &mut chain, command)?;
+    let parent = chain.parent.take();
+    let mut carry =
+        || plan.last.iter().try_for_each(|s| carry_out(s, opened, &mut chain, command));
+    if plan.last.iter().any(|step| matches!(step, Step::Gid(_) | Step::Uid(_))) {
+        // Changed ids make the kernel forget the bond.
+        keep_bond(parent.as_ref().map(AsFd::as_fd), carry)?;
+    } else {
+        carry()?;
     }
+    chain.parent = parent;
     let environ: Vec<&CStr> = match &opened.environ {
         Some(theirs) => theirs.iter().map(AsRef::as_ref).collect(),
         None => sys::environ(),
@@ -85,8 +93,6 @@ fn carry_out(
     chain: &mut Chain,
     command: &Command<'_>,
 ) -> Result<(), Fail> {
-    // Where ids or the user namespace change the kernel forgets the bond.
-    let parent = chain.parent.as_ref().map(AsFd::as_fd);
     match step {
         Step::KeepTools => match command {
             Command::Given(command) => chain.keep_tools(command),
@@ -98,7 +104,14 @@ fn carry_out(
             .failed_to("hide from the inside")
             .map(drop),
         Step::Context => take_context(opened),
-        Step::Enter { process, .. } => keep_bond(parent, || enter(opened, process)),
+        Step::Enter { process, files } => {
+            if !process.contains(&Ns::User) && !files.contains(&Ns::User) {
+                return enter(opened, process);
+            }
+            // The kernel forgets the bond with the parent.
+            let parent = chain.parent.as_ref().map(AsFd::as_fd);
+            keep_bond(parent, || enter(opened, process))
+        }
         Step::Root => change_root(opened),
         Step::WorkingDirectory => match &opened.wd {
             Some(wd) => fchdir(wd).failed_to("change to the working directory"),
@@ -112,7 +125,7 @@ fn carry_out(
         | Step::Gid(_)
         | Step::Uid(_)
         | Step::HoldCaps
-        | Step::KeepCaps => keep_bond(parent, || become_one(step)),
+        | Step::KeepCaps => become_one(step),
         Step::Environment => Ok(()),
     }
 }

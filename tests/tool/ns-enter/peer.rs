@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use kit::peer::{Known, Line, Replay, Seen, corpus, see};
+use kit::replay::{Known, Line, Replay, Seen, corpus, see};
 use kit::{Run, need, tool};
 
 use crate::Target;

@@ -84,8 +84,9 @@ pub(crate) fn decoder<'a>(
     source: impl BufRead + Send + 'a,
     max_ratio: u64,
 ) -> Box<dyn Read + Send + 'a> {
+    // Boxed, so that each decoder is compiled once and not for each kind of source.
     let read = Arc::new(AtomicU64::new(0));
-    let source = Counted { inner: source, read: Arc::clone(&read) };
+    let source = Counted { inner: Box::new(source), read: Arc::clone(&read) };
     let inner: Box<dyn Read + Send + 'a> = match coding {
         Coding::Plain => return Box::new(source.inner),
         Coding::Gzip => Box::new(MultiGzDecoder::new(source)),
@@ -103,12 +104,12 @@ pub(crate) fn decoder<'a>(
 const FREE: u64 = 4 << 30;
 
 /// Bytes of a source that were taken.
-struct Counted<R> {
-    inner: R,
+struct Counted<'a> {
+    inner: Box<dyn BufRead + Send + 'a>,
     read: Arc<AtomicU64>,
 }
 
-impl<R: BufRead> BufRead for Counted<R> {
+impl BufRead for Counted<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.inner.fill_buf()
     }
@@ -119,7 +120,7 @@ impl<R: BufRead> BufRead for Counted<R> {
     }
 }
 
-impl<R: BufRead> Read for Counted<R> {
+impl Read for Counted<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.fill_buf()?.read(buf)?;
         self.consume(n);

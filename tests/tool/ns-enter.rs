@@ -35,7 +35,8 @@ mod targets;
 
 /// A process in namespaces of its own, gone with the test.
 struct Target {
-    ns_run: Started,
+    /// The ns-run that waits for it.
+    _ns_run: Started,
     /// What ns-run said of it.
     record: String,
     pid: String,
@@ -56,18 +57,7 @@ impl Target {
         let status: Value = serde_json::from_str(&record).unwrap();
         assert_eq!(ns_run.line(), "ready\n");
         let pid = status["pid"].to_string();
-        Self { ns_run, record, pid, ns: status["ns"].clone(), _run: run }
-    }
-
-    /// The ns-run that waits for it.
-    fn ns_run_pid(&self) -> String {
-        self.ns_run.pid().to_string()
-    }
-
-    /// The inode of a process's user namespace.
-    fn user_of(pid: &str) -> Value {
-        let file = std::fs::metadata(format!("/proc/{pid}/ns/user")).unwrap();
-        std::os::unix::fs::MetadataExt::ino(&file).into()
+        Self { _ns_run: ns_run, record, pid, ns: status["ns"].clone(), _run: run }
     }
 
     fn enter(&self, args: &[&str]) -> Run {

@@ -18,11 +18,12 @@ fn calls(run: &Run, log: &std::path::Path) -> String {
     let mut names: Vec<String> = Vec::new();
     for (who, call) in lines {
         let call = call.trim_start();
-        if call.contains("clone3 resumed") || call.starts_with("clone3(") {
+        if who != pid {
+            continue;
+        }
+        if call.starts_with("clone3(") {
             let mut child = text.lines().map(|l| l.split_whitespace().next().unwrap());
             pid = child.rfind(|other| *other != pid).unwrap_or(pid);
-        } else if who != pid {
-            continue;
         }
         let Some((name, _)) = call.split_once('(') else { continue };
         if call.starts_with("execveat(") {

@@ -16,7 +16,7 @@ const KNOWN: [Known; 1] = [Known {
 }];
 
 /// What else is another where options meet that no script has together.
-const AT_RANDOM: [Known; 6] = [
+const AT_RANDOM: [Known; 9] = [
     Known { topic: "pdeathsig", words: &["-p", "-a"], why: "as above" },
     Known {
         topic: "cwd",
@@ -26,6 +26,17 @@ const AT_RANDOM: [Known; 6] = [
     Known { topic: "cwd", words: &["-w"], why: "the last working directory counts" },
     Known {
         topic: "cwd",
+        words: &["-a"],
+        why: "a mount namespace that is ours already is not entered",
+    },
+    Known {
+        topic: "cwd-stat",
+        words: &["-r"],
+        why: "no directory outside of the root is left",
+    },
+    Known { topic: "cwd-stat", words: &["-w"], why: "the last working directory counts" },
+    Known {
+        topic: "cwd-stat",
         words: &["-a"],
         why: "a mount namespace that is ours already is not entered",
     },

@@ -241,6 +241,12 @@ pub fn pidfd_getfd(pidfd: BorrowedFd<'_>, fd: RawFd) -> Result<OwnedFd> {
     call!(SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0).map(own)
 }
 
+/// `PIDFD_GET_*_NAMESPACE` of PIDFD_GET_INFO(2const) and its like, by number: a namespace
+/// of a process without /proc. Since Linux 6.11.
+pub fn namespace_of(pidfd: BorrowedFd<'_>, number: c_int) -> Result<OwnedFd> {
+    call!(SYS_ioctl, pidfd.as_raw_fd(), 0xff00 | number, 0).map(own)
+}
+
 /// `SIOCGSKNS` of ioctl(2): the network namespace of a socket. Since Linux 4.10.
 pub fn netns_of(socket: BorrowedFd<'_>) -> Result<OwnedFd> {
     call!(SYS_ioctl, socket.as_raw_fd(), 0x894c).map(own)

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use common::nstype::{KINDS, Ns};
 use common::proc::status_field;
 use common::{Context, Fail, passwd, shell, sys};
 use nix::errno::Errno;
+use nix::sys::stat::fstat;
 
 use crate::cli::Cli;
 use crate::find::{self, Process};
@@ -64,8 +66,8 @@ pub struct Host {
 pub fn read(cli: &Cli) -> Result<(Opened, Host), Fail> {
     let process = cli.target.as_ref().map(find::process).transpose()?.flatten();
     let pid = process.as_ref().map(|process| process.pid);
-    let foreign = match pid {
-        Some(pid) if cli.all => foreign(pid, cli.for_children)?,
+    let foreign = match &process {
+        Some(process) if cli.all => foreign(process, cli.for_children)?,
         _ => Vec::new(),
     };
     let kinds = wanted(cli, &foreign);
@@ -209,8 +211,45 @@ fn followed(host: &Host, kind: Id) -> Result<u32, Fail> {
     })
 }
 
+/// `PIDFD_GET_*_NAMESPACE` of a kind, or the one that children get.
+fn number(ns: Ns, for_children: bool) -> i32 {
+    match (ns, for_children) {
+        (Ns::Cgroup, _) => 1,
+        (Ns::Ipc, _) => 2,
+        (Ns::Mount, _) => 3,
+        (Ns::Net, _) => 4,
+        (Ns::Pid, false) => 5,
+        (Ns::Pid, true) => 6,
+        (Ns::Time, false) => 7,
+        (Ns::Time, true) => 8,
+        (Ns::User, _) => 9,
+        (Ns::Uts, _) => 10,
+    }
+}
+
+/// The kinds in which the process lives elsewhere, told by its descriptor: /proc takes
+/// three times as long. None where that is not known or not allowed.
+fn foreign_by_pidfd(process: &Process, for_children: bool) -> Option<Vec<Ns>> {
+    let own = sys::pidfd_open(nix::unistd::getpid().as_raw()).ok()?;
+    let inode = |pidfd: BorrowedFd<'_>, number| {
+        Some(fstat(&sys::namespace_of(pidfd, number).ok()?).ok()?.st_ino)
+    };
+    let mut foreign = Vec::new();
+    for kind in &KINDS {
+        let theirs = inode(process.pidfd.as_fd(), number(kind.ns, for_children))?;
+        if theirs != inode(own.as_fd(), number(kind.ns, false))? {
+            foreign.push(kind.ns);
+        }
+    }
+    Some(foreign)
+}
+
 /// The kinds in which the process lives elsewhere.
-fn foreign(pid: i32, for_children: bool) -> Result<Vec<Ns>, Fail> {
+fn foreign(process: &Process, for_children: bool) -> Result<Vec<Ns>, Fail> {
+    if let Some(foreign) = foreign_by_pidfd(process, for_children) {
+        return Ok(foreign);
+    }
+    let pid = process.pid;
     let mut foreign = Vec::new();
     for kind in &KINDS {
         // A kind that this kernel does not know cannot differ.
@@ -232,38 +271,30 @@ fn foreign(pid: i32, for_children: bool) -> Result<Vec<Ns>, Fail> {
 }
 
 /// Whether a process inside could overwrite this program, if COMMAND led the kernel back
-/// to it through /proc/self/exe: CVE-2019-5736.
+/// to it through /proc/self/exe: CVE-2019-5736. Asked before the target is taken, where it
+/// is one that cannot be taken twice; else with what is known of it.
 ///
 /// Not without a user namespace: what runs there as root needs no such trick. Not where
 /// COMMAND is a link of ours, which is never one of the process's.
-pub fn is_exposed(cli: &Cli) -> Result<bool, Fail> {
+pub fn is_exposed(cli: &Cli, host: Option<&Host>) -> Result<bool, Fail> {
+    let by_id = matches!(cli.target, Some(Target::Pid(..)));
     let is_link = cli.link.command.first().is_some_and(|word| link_name(word).is_some());
     let is_user = cli.all || cli.user.is_some() || cli.user_parent;
-    if is_link || !is_user || !(cli.all || cli.mount.is_some() || cli.root.is_some()) {
+    let is_inside = cli.all || cli.mount.is_some() || cli.root.is_some();
+    if by_id != host.is_some() || is_link || !is_user || !is_inside {
+        return Ok(false);
+    }
+    let has = |kinds: &[Ns]| kinds.contains(&Ns::User);
+    let by_process = host.filter(|host| has(&host.kinds)).and_then(|host| host.pid);
+    if host.is_some_and(|host| by_process.is_none() && !has(&host.files)) {
         return Ok(false);
     }
     let exe = fs::metadata("/proc/self/exe").cannot("read", "/proc/self/exe")?;
-    if exe.mode() & 0o022 != 0 {
+    let Some(pid) = by_process.filter(|_| exe.mode() & 0o022 == 0) else {
         return Ok(true);
-    }
-    match (&cli.target, &cli.user) {
-        (Some(Target::Pid(pid, _)), None | Some(None)) if !cli.user_parent => {
-            let inode = |process: &str| {
-                fs::metadata(format!("/proc/{process}/ns/user"))
-                    .map(|file| file.ino())
-                    .ok()
-            };
-            let theirs = inode(&pid.to_string());
-            if theirs.is_none() || theirs == inode("self") {
-                // Nothing to enter, or an error that is better told later.
-                return Ok(false);
-            }
-            let map = open::read(&proc_file(*pid, "uid_map"))?;
-            Ok(IdMap::from_kernel(&String::from_utf8_lossy(&map)).has_outside(exe.uid()))
-        }
-        (Some(Target::Netns(_)) | None, _) if cli.user.is_none() => Ok(false),
-        _ => Ok(true),
-    }
+    };
+    let map = open::read(&proc_file(pid, "uid_map"))?;
+    Ok(IdMap::from_kernel(&String::from_utf8_lossy(&map)).has_outside(exe.uid()))
 }
 
 impl Process {

@@ -36,11 +36,13 @@ fn run_as(args: &[OsString], called: Called) -> Result<Infallible, Fail> {
         return Err(explain::explain(&plan.lines(), command));
     }
     let chain = Chain::inherit()?;
-    if !chain.is_sealed() && host::is_exposed(&cli)? {
-        // Before anything is taken from the caller that cannot be taken twice.
+    if !chain.is_sealed() && host::is_exposed(&cli, None)? {
         return chain.start_sealed(args);
     }
     let (opened, host) = host::read(&cli)?;
+    if !chain.is_sealed() && host::is_exposed(&cli, Some(&host))? {
+        return chain.start_sealed(args);
+    }
     let plan = plan::Plan::new(&cli, &host);
     let command = match &host.shell {
         Some(shell) => apply::Command::Shell(shell),

@@ -166,3 +166,31 @@ fn the_plan_says_that_one_root_is_made() {
     "#]]
     .assert_eq(&out.ok());
 }
+
+mod root {
+    use super::*;
+
+    #[test]
+    fn a_directory_of_two_layers_has_the_owner_of_the_upper_one() {
+        need!("root");
+        let owned = |uid: u64| {
+            let mut header = tar::Header::new_ustar();
+            header.set_path("d").unwrap();
+            header.set_entry_type(tar::EntryType::Directory);
+            header.set_mode(0o755);
+            header.set_uid(uid);
+            header.set_gid(uid);
+            header.set_size(0);
+            header.set_cksum();
+            Layer::default().raw(&header, &[])
+        };
+        let image = Image::default().layer(owned(7)).layer(owned(0));
+        let run = Run::tool("img-unpack").args(["--flat", "image.tar", "box"]);
+        std::fs::write(run.tmp().join("image.tar"), image.oci("x")).unwrap();
+
+        let out = run.run().code(0);
+
+        let dir = std::fs::metadata(out.tmp().join("box/rootfs/d")).unwrap();
+        assert_eq!((dir.uid(), dir.gid()), (0, 0));
+    }
+}

@@ -11,6 +11,7 @@ use common::{Context, Fail, sys};
 use nix::errno::Errno;
 use nix::fcntl::renameat;
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat};
+use nix::unistd::{Gid, Uid, fchown};
 
 use crate::entry::Meta;
 use crate::files::{Attributes, Skipped};
@@ -101,6 +102,9 @@ impl Merge<'_> {
                 cannot(gone, "replace an attribute of", path)?;
             }
         }
+        // The lower layer's owner may be another than the one that new files have.
+        let owner = (Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid)));
+        cannot(fchown(&dir, owner.0, owner.1), "set owner of", path)?;
         let policy = self.policy;
         let mut attributes = Attributes { policy, skipped: Skipped::default() };
         attributes.directory(dir.as_fd(), meta).map_err(|refused| refused.fail(path))

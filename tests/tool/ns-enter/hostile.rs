@@ -1,7 +1,7 @@
 //! What a process that is entered cannot do to the one that enters.
 
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use kit::{Run, World, need, tool};
 
@@ -29,16 +29,21 @@ fn hostile(option: &str) -> Target {
     Target::of(run.env("PAUSE", tool("pause")).env("PROBE", tool("probe")))
 }
 
-/// Opens the executables of this name that a command line becomes, as a process inside
-/// could, and tries to write to them when they run no more: where they were, what came of it.
-fn attack(run: &Run, tool: &str) -> Vec<(String, i32)> {
+/// Opens the executables of this name that a command line becomes inside, as a process
+/// there could, and tries to write to them when they run no more. Tells where they were
+/// and what came of it.
+fn attack(target: &Target, run: &Run, tool: &str) -> Vec<(String, i32)> {
     let started = run.start();
     let mut open = Vec::new();
     let mut names = Vec::new();
     let start = std::time::Instant::now();
     while names.is_empty() && start.elapsed().as_secs() < 5 {
         for pid in started.children().split_whitespace() {
-            let exe = format!("/proc/{pid}/exe");
+            let (exe, mnt) = (format!("/proc/{pid}/exe"), format!("/proc/{pid}/ns/mnt"));
+            // Not the helper that seals the binary, which nobody inside sees.
+            if !std::fs::metadata(mnt).is_ok_and(|mnt| target.ns["mnt"] == mnt.ino()) {
+                continue;
+            }
             let Ok(name) = std::fs::read_link(&exe) else { continue };
             let Ok(file) = std::fs::File::open(&exe) else { continue };
             if name.ends_with(tool) && !names.contains(&name) {
@@ -74,6 +79,7 @@ mod userns {
         let run = Run::program(tools.path().join("ns-enter"));
 
         let tried = attack(
+            &target,
             &run.args(["-t", &target.pid, "-a", "-r", "--", "/bin/sh"]),
             "ns-enter",
         );
@@ -88,8 +94,11 @@ mod userns {
         let run = Run::program(tools.path().join("ns-enter"));
         let run = run.args(["-t", &target.pid, "-a", "-r", "--", "cap-drop"]);
 
-        let tried =
-            attack(&run.args(["--profile", "docker", "--", "/bin/sh"]), "cap-drop");
+        let tried = attack(
+            &target,
+            &run.args(["--profile", "docker", "--", "/bin/sh"]),
+            "cap-drop",
+        );
 
         assert_eq!(tried, [("/cap-drop".to_owned(), nix::libc::EROFS)]);
     }

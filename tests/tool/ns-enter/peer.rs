@@ -46,7 +46,7 @@ const AT_RANDOM: [Known; 9] = [
         why: "a pid namespace that is ours already takes no fork",
     },
     Known {
-        topic: "code",
+        topic: "works",
         words: &["-a", "-U"],
         why: "a namespace that is ours, or that denies setgroups, does not matter",
     },

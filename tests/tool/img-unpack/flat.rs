@@ -186,11 +186,11 @@ mod root {
         };
         let image = Image::default().layer(owned(7)).layer(owned(0));
         let run = Run::tool("img-unpack").args(["--flat", "image.tar", "box"]);
-        std::fs::write(run.tmp().join("image.tar"), image.oci("x")).unwrap();
+        fs::write(run.tmp().join("image.tar"), image.oci("x")).unwrap();
 
         let out = run.run().code(0);
 
-        let dir = std::fs::metadata(out.tmp().join("box/rootfs/d")).unwrap();
+        let dir = fs::metadata(out.tmp().join("box/rootfs/d")).unwrap();
         assert_eq!((dir.uid(), dir.gid()), (0, 0));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -247,14 +247,17 @@ fn spool(
     let fd = open(&here, flags, Mode::S_IRUSR | Mode::S_IWUSR)
         .cannot("make a temporary file in", &here)
         .hint_on(Errno::EOPNOTSUPP, "give IMAGE as a file that is not compressed")?;
-    let mut file = File::from(fd);
     let mut decoded = decode::decoder(coding, source, limits.ratio);
     let most = limits.size.saturating_add(1);
+    // io::copy reads into its buffer, and would have one of 8 KiB of its own.
+    let mut file = BufWriter::with_capacity(1 << 17, File::from(fd));
     let copied = io::copy(&mut decoded.as_mut().take(most), &mut file);
     if copied.cannot("read", image)? > limits.size {
         let reason = "it unpacks to more than --max-size";
         return Err(Fail::cannot("read", image, reason));
     }
+    let mut file =
+        file.into_inner().map_err(|e| e.into_error()).cannot("write", &here)?;
     file.rewind().cannot("read", image)?;
     Ok(file)
 }

@@ -181,7 +181,7 @@ fn a_path_that_would_fill_the_memory_is_refused() {
     let layer = Layer::default().file(&format!("{}f", "a/".repeat(15_000)), 0o644, "x");
     let image = Image::default().layer(layer).oci("x");
 
-    let out = unpack(&image, &["image.tar", "box"]).run();
+    let out = unpack(&image, &["image.tar", "box"]).timeout(50).run();
 
     assert!(!out.tmp().join("box").exists());
     out.refused(125, expect![[r#"

@@ -256,8 +256,10 @@ fn spool(
         let reason = "it unpacks to more than --max-size";
         return Err(Fail::cannot("read", image, reason));
     }
-    let mut file =
-        file.into_inner().map_err(|e| e.into_error()).cannot("write", &here)?;
+    let mut file = file
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)
+        .cannot("write", &here)?;
     file.rewind().cannot("read", image)?;
     Ok(file)
 }

@@ -9,6 +9,8 @@
     reason = "a test's errors are failed tests"
 )]
 
+mod model;
 mod race;
 mod reference;
+mod stack;
 mod sweep;

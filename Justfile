@@ -73,6 +73,11 @@ peer-docker:
     cargo build --quiet -p tests --bins
     tests/peer/record.sh tests/peer/img-exec.jsonl
 
+# Fuzz a target of tests/fuzz/fuzz_targets with the nightly toolchain
+[group('test')]
+fuzz TARGET SECONDS="60":
+    tests/fuzz/run {{ TARGET }} {{ SECONDS }}
+
 # cg-limit on a Debian kernel in QEMU: just vm, just vm -u, just vm -c v1, just vm -k trixie
 [group('test')]
 vm *OPTIONS:

@@ -21,6 +21,8 @@ pub mod digest;
 mod entry;
 mod files;
 mod finish;
+#[doc(hidden)]
+pub mod fuzz;
 mod gauge;
 mod gc;
 mod held;

@@ -26,6 +26,8 @@ mod layers;
 mod look;
 #[path = "img-unpack/print.rs"]
 mod print;
+#[path = "img-unpack/report.rs"]
+mod report;
 #[path = "img-unpack/rootfs.rs"]
 mod rootfs;
 #[path = "img-unpack/shared.rs"]

@@ -1,5 +1,6 @@
 //! Fills a layer's directory from its tar, entry by entry.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 
 use common::Fail;
@@ -25,9 +26,9 @@ pub(crate) struct Work<'a> {
     /// Hard links whose target had not come yet: name and target.
     later: Vec<(Vec<u8>, Vec<u8>)>,
     /// What was copied from a lower layer for the sake of a hard link.
-    pub(crate) copied: Vec<Vec<u8>>,
+    pub(crate) copied: BTreeSet<Vec<u8>>,
     /// Where AUFS kept link targets.
-    pub(crate) aufs: Vec<Vec<u8>>,
+    pub(crate) aufs: BTreeSet<Vec<u8>>,
     /// Directories that hide what is below.
     pub(crate) opaque: Vec<Vec<u8>>,
     /// Entries read.
@@ -36,8 +37,8 @@ pub(crate) struct Work<'a> {
 
 impl<'a> Work<'a> {
     pub(crate) fn new(tree: Tree<'a>, attributes: Attributes<'a>) -> Self {
-        let (later, copied) = (Vec::new(), Vec::new());
-        let (aufs, opaque) = (Vec::new(), Vec::new());
+        let (later, copied) = (Vec::new(), BTreeSet::new());
+        let (aufs, opaque) = (BTreeSet::new(), Vec::new());
         Self { tree, attributes, later, copied, aufs, opaque, entries: 0 }
     }
 
@@ -98,20 +99,20 @@ impl<'a> Work<'a> {
             }
             Op::Nothing => {}
             Op::Whiteout => {
-                self.tree.remember(&path)?;
+                self.tree.remember(&path, &[])?;
                 self.tree.whiteouts.insert(path);
             }
             Op::Opaque => {
-                self.tree.remember(&path)?;
+                self.tree.remember(&path, &[])?;
                 self.tree.opaques.insert(path);
             }
             Op::Put => {
                 let (dir, name) = split(&path);
                 let at = join(&self.tree.place(dir)?, name);
                 if let Some(links) = aufs_links(&at)
-                    && !self.aufs.iter().any(|known| known == links)
+                    && self.aufs.insert(links.to_vec())
                 {
-                    self.aufs.push(links.to_vec());
+                    self.tree.remember(links, &[])?;
                 }
                 self.put(&at, entry, reader)?;
             }
@@ -149,7 +150,8 @@ impl<'a> Work<'a> {
                     })?;
                 if !self.hard_link(at, &target)? {
                     // Its target may come later: pax -o, some builders.
-                    self.tree.remember(at)?;
+                    self.tree.remember(at, &[])?;
+                    self.tree.remember(&target, &[])?;
                     self.later.push((at.to_vec(), target));
                 }
                 Ok(())
@@ -247,7 +249,8 @@ impl<'a> Work<'a> {
         }
         self.tree.looked_below = true;
         self.tree.place(dir)?;
-        self.copied.push(path.to_vec());
+        self.tree.remember(path, &[])?;
+        self.copied.insert(path.to_vec());
         let from = match found {
             Below::Symlink(to, meta) => {
                 let link = std::os::unix::ffi::OsStrExt::as_bytes(to.as_os_str());

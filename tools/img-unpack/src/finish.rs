@@ -2,6 +2,7 @@
 //! attributes, which every file made in them would have changed again.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use common::fail::Hint;
@@ -42,9 +43,17 @@ pub(crate) fn layer(work: &mut Work<'_>) -> Result<(), Fail> {
     Ok(())
 }
 
+/// The name behind another: there may be a million, and no second list of them.
+fn after(names: &BTreeSet<Vec<u8>>, last: Option<&[u8]>) -> Option<Vec<u8>> {
+    let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+    names.range::<[u8], _>((from, Bound::Unbounded)).next().cloned()
+}
+
 /// Directories of which nothing below shows through.
 fn opaques(work: &mut Work<'_>, opaque: &mut BTreeSet<Vec<u8>>) -> Result<(), Fail> {
-    for path in work.tree.opaques.clone() {
+    let mut last = None;
+    while let Some(path) = after(&work.tree.opaques, last.as_deref()) {
+        last = Some(path.clone());
         if path.is_empty() {
             // overlayfs looks at no such attribute of a layer's root.
             hide_all(work)?;
@@ -75,7 +84,9 @@ fn hide_all(work: &mut Work<'_>) -> Result<(), Fail> {
 }
 
 fn whiteouts(work: &mut Work<'_>, opaque: &mut BTreeSet<Vec<u8>>) -> Result<(), Fail> {
-    for path in work.tree.whiteouts.clone() {
+    let mut last = None;
+    while let Some(path) = after(&work.tree.whiteouts, last.as_deref()) {
+        last = Some(path.clone());
         let (dir, name) = split(&path);
         let Some(dir) = work.tree.existing(dir)? else {
             // Hidden already, or never there.
@@ -87,8 +98,7 @@ fn whiteouts(work: &mut Work<'_>, opaque: &mut BTreeSet<Vec<u8>>) -> Result<(), 
         if work.tree.is_hidden(&dir) || work.tree.opaques.contains(&dir) {
             continue;
         }
-        if let Some(known) = work.copied.iter().position(|copied| *copied == at) {
-            work.copied.swap_remove(known);
+        if work.copied.remove(&at) {
             work.tree.remove(&at)?;
         }
         let here = match work.tree.dir(&dir) {

@@ -12,7 +12,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use crate::entry::Meta;
+use crate::entry::{Meta, Xattr};
 use crate::layer::{join, split};
 use crate::lower::{Below, Lowers, look};
 use crate::remove;
@@ -24,8 +24,10 @@ const MAX_LINKS: usize = 40;
 const MAX_CACHED: usize = 100;
 /// openat2(2) takes less than PATH_MAX at a time.
 const MAX_PATH: usize = 4000;
-/// A million directories with paths of 64 bytes.
-const MAX_REMEMBERED: usize = 64 << 20;
+/// Some 300,000 directories, with all that a name takes.
+const MAX_REMEMBERED: usize = 40 << 20;
+/// What a name takes beside its bytes: the node of a tree, an allocation, attributes.
+const NAME: usize = 100;
 
 /// What a directory gets when all below it is done.
 #[derive(Debug, Clone)]
@@ -52,7 +54,7 @@ pub(crate) struct Tree<'a> {
     pub(crate) followed: BTreeSet<Vec<u8>>,
     /// The result depends on the layers below, so it serves on these only.
     pub(crate) looked_below: bool,
-    /// Bytes of names that are kept.
+    /// Bytes of memory for names that are kept, and for what is kept with them.
     remembered: usize,
 }
 
@@ -248,17 +250,22 @@ impl<'a> Tree<'a> {
             }
             Err(e) => return cannot(Err(e), "make directory", path),
         }
-        self.remember(path)?;
+        self.remember(path, &new.meta.xattrs)?;
         self.dirs.insert(path.to_vec(), new);
         Ok(())
     }
 
-    /// Counts a name that is kept in memory until the layer is done: a path of many short
-    /// parts would make much of little.
-    pub(crate) fn remember(&mut self, path: &[u8]) -> Result<(), Fail> {
-        self.remembered = self.remembered.saturating_add(path.len());
+    /// Counts a name that is kept in memory until the layer is done, with its attributes: a
+    /// path of many short parts would make much of little.
+    pub(crate) fn remember(&mut self, path: &[u8], xattrs: &[Xattr]) -> Result<(), Fail> {
+        let cost = xattrs.iter().fold(NAME, |sum, (name, value)| {
+            sum.saturating_add(NAME)
+                .saturating_add(name.as_bytes().len())
+                .saturating_add(value.len())
+        });
+        self.remembered = self.remembered.saturating_add(path.len()).saturating_add(cost);
         if self.remembered > MAX_REMEMBERED {
-            let reason = "the names of its directories take more than 64 MiB";
+            let reason = "to remember its directories would take more than 40 MiB";
             return Err(Fail::new(format!("cannot unpack the layer: {reason}")));
         }
         Ok(())

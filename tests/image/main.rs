@@ -12,5 +12,6 @@
 mod model;
 mod race;
 mod reference;
+mod scale;
 mod stack;
 mod sweep;

@@ -14,7 +14,7 @@ use nix::sys::stat::{Mode, SFlag, mknodat};
 use crate::apply::{Work, os};
 use crate::entry::Meta;
 use crate::layer::{join, split};
-use crate::lower::{Below, OPAQUE, is_whiteout, list, look, open_dir};
+use crate::lower::{Below, OPAQUE, list, look, open_dir};
 use crate::tree::{Dir, cannot};
 
 /// Does all that had to wait for the last entry.
@@ -109,7 +109,7 @@ fn whiteouts(work: &mut Work<'_>, opaque: &mut BTreeSet<Vec<u8>>) -> Result<(), 
             Some(stat) if kind(&stat) == SFlag::S_IFDIR => {
                 opaque.insert(at);
             }
-            Some(stat) if is_whiteout(&stat) => {}
+            // A whiteout, or a file of the layer's own.
             Some(_) => {}
             None => whiteout(work, &dir, &at)?,
         }

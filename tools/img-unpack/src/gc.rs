@@ -1,17 +1,20 @@
 //! `--gc`: layers that no image uses any more.
 
 use std::collections::BTreeSet;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use common::explain::Explain;
 use common::fail::quote;
+use common::inroot::kind;
 use common::{Context, Fail};
 use nix::errno::Errno;
 use nix::fcntl::renameat;
+use nix::sys::stat::SFlag;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::held::{Held, Lock};
+use crate::lower::{list, look};
 use crate::store::{LAYERS, record_name};
 use crate::{images, remove};
 
@@ -48,7 +51,9 @@ impl Gc {
             let place = path.canonicalize().cannot("find", path)?;
             images::layers(&place, &place)?.unwrap_or_default().into_iter().collect()
         };
-        let steps = unused(names(path)?, &used);
+        let layers = held.inner(LAYERS)?;
+        let there = names(layers.as_fd()).cannot("list", path.join(LAYERS))?;
+        let steps = unused(there, &used);
         Ok(Self { held, steps })
     }
 
@@ -76,13 +81,12 @@ impl Gc {
 }
 
 /// The layers that are there.
-fn names(path: &Path) -> Result<BTreeSet<String>, Fail> {
-    let layers = path.join(LAYERS);
+fn names(layers: BorrowedFd<'_>) -> nix::Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
-    for entry in std::fs::read_dir(&layers).cannot("list", &layers)? {
-        let entry = entry.cannot("list", &layers)?;
-        let is_dir = entry.file_type().cannot("look at", entry.path())?.is_dir();
-        if let (true, Ok(name)) = (is_dir, entry.file_name().into_string())
+    for name in list(layers)? {
+        let found = look(layers, &name)?;
+        let is_dir = found.is_some_and(|stat| kind(&stat) == SFlag::S_IFDIR);
+        if let (true, Ok(name)) = (is_dir, String::from_utf8(name))
             && !name.starts_with(remove::PREFIX)
         {
             names.insert(name);

@@ -12,6 +12,7 @@ mod examples;
 mod faults;
 mod images;
 mod killed;
+mod tutorials;
 
 use std::path::Path;
 

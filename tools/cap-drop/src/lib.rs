@@ -10,6 +10,7 @@ use common::{Fail, explain, spawn};
 
 mod apply;
 pub mod cli;
+pub mod describe;
 #[cfg(test)]
 mod model;
 pub mod plan;

@@ -11,13 +11,15 @@ use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, open};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, fstat};
 
 use crate::exec::{NotRun, Unmarked, exec_path};
 use crate::fail::{Hint, quote};
+use crate::inroot::kind;
 use crate::sealed::{is_sealed, own_directory, own_file, seal};
 use crate::{Context, Fail, cli, sys};
 
@@ -114,6 +116,20 @@ impl Chain {
                 Err(e) => return Err(e).cannot("open", path),
             }
         }
+        Ok(())
+    }
+
+    /// Keeps the config.json of an image that img-unpack made, for img-exec: its path is out
+    /// of reach once the root has changed.
+    pub fn keep_image(&mut self, dir: &Path) -> Result<(), Fail> {
+        let path = dir.join("config.json");
+        // Not to wait for the other end of a pipe.
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = open(&path, flags, Mode::empty()).cannot("open", &path)?;
+        if kind(&fstat(&file).cannot("read", &path)?) != SFlag::S_IFREG {
+            return Err(Fail::cannot("open", &path, "not a regular file"));
+        }
+        self.image = Some(file);
         Ok(())
     }
 

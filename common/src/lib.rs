@@ -13,6 +13,7 @@ mod exec;
 pub mod explain;
 pub mod fail;
 pub mod idmap;
+pub mod idmapped;
 pub mod ids;
 pub mod inroot;
 pub mod mount;

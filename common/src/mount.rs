@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -210,6 +210,24 @@ impl Mount {
     /// Adds attributes; those that are set stay set.
     pub fn add(&self, attr: Attr, depth: Depth) -> Result<()> {
         let attr = MountAttr { set: attr.0, ..MountAttr::default() };
+        sys::mount_setattr(self.as_fd(), depth == Depth::Tree, &attr)
+    }
+
+    /// Shows the files with the ids of a user namespace's map; before it is attached.
+    ///
+    /// # Errors
+    /// `EPERM` without `CAP_SYS_ADMIN` over the file system, `EINVAL` where its type has no
+    /// such mounts or it is one already.
+    pub fn idmap(&self, userns: BorrowedFd<'_>, depth: Depth) -> Result<()> {
+        let number = u64::try_from(userns.as_raw_fd()).map_err(|_| Errno::EBADF)?;
+        let idmap = 0x0010_0000; // MOUNT_ATTR_IDMAP
+        let attr = MountAttr { set: idmap, userns: number, ..MountAttr::default() };
+        sys::mount_setattr(self.as_fd(), depth == Depth::Tree, &attr)
+    }
+
+    /// Changes how mounts and unmounts spread to it.
+    pub fn spread(&self, propagation: Propagation, depth: Depth) -> Result<()> {
+        let attr = MountAttr { propagation: propagation.flag(), ..MountAttr::default() };
         sys::mount_setattr(self.as_fd(), depth == Depth::Tree, &attr)
     }
 

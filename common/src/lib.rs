@@ -16,6 +16,7 @@ pub mod idmap;
 pub mod idmapped;
 pub mod ids;
 pub mod inroot;
+pub mod json;
 pub mod mount;
 pub mod nstype;
 pub mod parse;

@@ -14,6 +14,7 @@ pub mod describe;
 #[cfg(test)]
 mod model;
 pub mod plan;
+pub mod seccomp;
 pub mod sets;
 pub mod state;
 

@@ -59,6 +59,8 @@ impl CapSet {
     pub const NONE: Self = Self(0);
     /// Every capability, also those that no kernel has yet.
     pub const ALL: Self = Self(u64::MAX);
+    /// One that no kernel has: the highest number is never given.
+    pub const UNKNOWN: Self = Self(1 << 63);
     /// What docker leaves a container: moby, oci/caps/defaults.go.
     pub const DOCKER: Self = Self(0xa804_25fb);
     /// What podman leaves: docker's without NET_RAW, MKNOD, AUDIT_WRITE.

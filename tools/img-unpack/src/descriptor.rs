@@ -4,7 +4,7 @@ use common::Fail;
 use common::fail::{Hint, quote};
 
 use crate::digest::Digest;
-use crate::json::{Document, Object};
+use crate::json::{self, Document, Object};
 use crate::members::{Members, Name};
 use crate::platform::Platform;
 
@@ -132,7 +132,7 @@ impl Descriptor {
 
     /// The document it points to, once size and digest are right.
     pub(crate) fn document(&self, members: &dyn Members) -> Result<Document, Fail> {
-        let document = Document::read(members, &self.member())?;
+        let document = json::read(members, &self.member())?;
         if u64::try_from(document.bytes.len()).ok() != Some(self.size) {
             return Err(document.fail("its size is another than the descriptor says"));
         }

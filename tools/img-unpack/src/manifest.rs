@@ -5,7 +5,7 @@ use common::fail::quote;
 
 use crate::config::Config;
 use crate::digest::Digest;
-use crate::json::Document;
+use crate::json::{self, Document};
 use crate::members::{Members, Name, named};
 use crate::oci::{self, Top};
 use crate::platform::Platform;
@@ -85,7 +85,7 @@ fn layout(members: &dyn Members) -> Result<Layout, Fail> {
         return Ok(Layout::Oci(Top::Index));
     }
     if has("manifest.json") {
-        let document = Document::read(members, &Name::from("manifest.json"))?;
+        let document = json::read(members, &Name::from("manifest.json"))?;
         return Ok(if document.value.is_object() {
             Layout::Oci(Top::Manifest(document))
         } else {
@@ -141,7 +141,7 @@ fn docker(
 
 /// Reads the documents of the one that was chosen.
 fn image(members: &dyn Members, entry: &Entry) -> Result<Image, Fail> {
-    let config = Document::read(members, &entry.config)?;
+    let config = json::read(members, &entry.config)?;
     let config_digest = Digest::of(&config.bytes);
     if let Some(name) = entry.config.as_bytes().strip_prefix(b"blobs/sha256/")
         && name != config_digest.hex().as_bytes()

@@ -8,7 +8,7 @@ use common::fail::quote;
 use crate::config::Config;
 use crate::descriptor::{CONFIGS, Descriptor, INDEXES, LAYERS, MANIFESTS};
 use crate::digest::Digest;
-use crate::json::Document;
+use crate::json::{self, Document};
 use crate::manifest::{Choice, Image, Layer, check_platform, only, pair, read_config};
 use crate::members::{Members, Name};
 
@@ -18,7 +18,7 @@ const MAX_MANIFESTS: usize = 4096;
 
 /// Whether the index lists nothing: docker 25 wrote some so, beside a manifest.json.
 pub(crate) fn is_empty(members: &dyn Members) -> Result<bool, Fail> {
-    let index = Document::read(members, &Name::from("index.json"))?;
+    let index = json::read(members, &Name::from("index.json"))?;
     Ok(index.object()?.list("manifests")?.is_empty())
 }
 
@@ -42,7 +42,7 @@ fn manifests(members: &dyn Members, top: &Top) -> Result<Vec<Descriptor>, Fail> 
         }
         return Ok(found.all);
     }
-    let index = Document::read(members, &Name::from("index.json"))?;
+    let index = json::read(members, &Name::from("index.json"))?;
     let object = index.object()?;
     if object.get("layers")?.is_some() || object.get("config")?.is_some() {
         return Err(index.fail("it is both a manifest and an index"));

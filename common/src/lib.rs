@@ -23,6 +23,7 @@ pub mod parse;
 pub mod passwd;
 pub mod proc;
 pub mod quick;
+pub mod remove;
 pub mod sealed;
 pub mod shell;
 pub mod spawn;

@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use common::explain::Explain;
 use common::fail::quote;
 use common::inroot::kind;
-use common::{Context, Fail};
+use common::{Context, Fail, remove};
 use nix::errno::Errno;
 use nix::fcntl::renameat;
 use nix::sys::stat::SFlag;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::held::{Held, Lock};
+use crate::images;
 use crate::lower::{list, look};
 use crate::store::{LAYERS, record_name};
-use crate::{images, remove};
 
 /// What becomes of the layers.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use common::fail::Hint;
-use common::{Context, Fail, entry, sys};
+use common::{Context, Fail, entry, remove, sys};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, renameat};
 use nix::libc;
@@ -14,7 +14,6 @@ use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use crate::files::create;
 use crate::locks;
 use crate::lower::{list, open_dir};
-use crate::remove;
 
 /// A directory, made where it was missing, and locked: flock(2).
 pub(crate) struct Held {

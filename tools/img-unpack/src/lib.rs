@@ -43,7 +43,6 @@ pub mod platform;
 pub mod policy;
 mod print;
 pub mod refname;
-mod remove;
 mod report;
 mod rootfs;
 mod source;

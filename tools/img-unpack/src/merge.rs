@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use common::inroot::kind;
-use common::{Context, Fail, sys};
+use common::{Context, Fail, remove, sys};
 use nix::errno::Errno;
 use nix::fcntl::renameat;
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat};
@@ -20,7 +20,6 @@ use crate::lower::{
     OPAQUE, is_whiteout, list, look, meta, open_dir, open_in, own_xattrs,
 };
 use crate::policy::Policy;
-use crate::remove;
 use crate::tree::cannot;
 
 /// A root that layers go to, and what goes there next.

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use common::inroot::kind;
-use common::{Context, Fail, sys};
+use common::{Context, Fail, remove, sys};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, renameat};
 use nix::sys::stat::{Mode, SFlag, fchmod, mkdirat};
@@ -16,7 +16,6 @@ use crate::held::{Held, Lock, write};
 use crate::locks::Locks;
 use crate::lower::{look, open_dir};
 use crate::policy::Policy;
-use crate::remove;
 
 /// The directory that the layers' are in.
 pub(crate) const LAYERS: &str = "layers";

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use common::inroot::{child_dir, kind};
-use common::{Context, Fail};
+use common::{Context, Fail, remove};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, mkdirat};
@@ -15,7 +15,6 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use crate::entry::{Meta, Xattr};
 use crate::layer::{join, split};
 use crate::lower::{Below, Lowers, look};
-use crate::remove;
 
 /// As many links as the kernel follows, path_resolution(7).
 const MAX_LINKS: usize = 40;

@@ -3,18 +3,19 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::inroot::kind;
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use crate::inroot::kind;
+
 /// What unfinished things are called, until a rename gives them their name.
-pub(crate) const PREFIX: &str = ".tmp-";
+pub const PREFIX: &str = ".tmp-";
 
 /// A name that nothing else has.
-pub(crate) fn name() -> String {
+pub fn name() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("{PREFIX}{}-{count}", std::process::id())
@@ -24,7 +25,7 @@ pub(crate) fn name() -> String {
 ///
 /// A directory inside is moved up beside the tree, to be removed in its turn: so a tree
 /// of a million levels takes no more memory than a flat one.
-pub(crate) fn tree(at: BorrowedFd<'_>, name: &[u8]) -> nix::Result<()> {
+pub fn tree(at: BorrowedFd<'_>, name: &[u8]) -> nix::Result<()> {
     match unlinkat(at, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => return Ok(()),
         Err(Errno::EISDIR | Errno::EPERM) => {}

@@ -14,10 +14,16 @@ use kit::{Run, World, expect, need, tool};
 
 #[path = "root-pivot/chain.rs"]
 mod chain;
+#[path = "root-pivot/files.rs"]
+mod files;
+#[path = "root-pivot/mounts.rs"]
+mod mounts;
 #[path = "root-pivot/root.rs"]
 mod root;
 #[path = "root-pivot/hostile.rs"]
 mod userns_hostile;
+#[path = "root-pivot/volumes.rs"]
+mod volumes;
 
 const USERNS: &[&str] = &["--user", "--mount", "--pid", "--net"];
 
@@ -78,7 +84,7 @@ fn a_bind_that_climbs_is_refused() {
     Run::tool("root-pivot").args(["--bind", "/srv:/a/../..", "root"]).run().refused(
         125,
         expect![[r#"
-            root-pivot: invalid value '/srv:/a/../..' for '--bind <SRC:DST[:ro]>': a path with '..'; try 'root-pivot --help'
+            root-pivot: invalid value '/srv:/a/../..' for '--bind <SRC:DST[:OPTIONS]>': a path with '..'; try 'root-pivot --help'
         "#]],
     );
 }

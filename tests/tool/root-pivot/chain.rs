@@ -53,6 +53,22 @@ fn only_the_root_changes_for_the_command() {
 }
 
 #[test]
+fn the_config_of_an_image_goes_on_to_img_exec() {
+    need!("userns");
+    let run = Run::sandboxed(USERNS, "root-pivot").args(["--std", "--image", "box"]);
+    let run = run.args(["box/rootfs", "--", "img-exec"]);
+    fs::create_dir(run.tmp().join("box")).unwrap();
+    fs::rename(root(run.tmp()), run.tmp().join("box/rootfs")).unwrap();
+    let config = r#"{"config":{"Entrypoint":["/probe","of","the","image"]}}"#;
+    fs::write(run.tmp().join("box/config.json"), config).unwrap();
+
+    let world = World::of(run);
+
+    assert_eq!(world.get("argv").as_array().unwrap().len(), 4);
+    assert_eq!(world.get("fds"), World::here().get("fds"));
+}
+
+#[test]
 fn a_link_that_the_image_brings_along_is_not_run() {
     need!("userns");
     // root-pivot again, as the link that follows: it has no host to look into.

@@ -4,41 +4,40 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use common::fail::Hint;
-use common::mount::{Attr, Depth, Mount, Propagation, set_propagation};
+use common::chain::Chain;
+use common::mount::Attr;
 use common::{Context, Fail, sys};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::{Mode, umask};
-use nix::sys::statvfs::{FsFlags, fstatvfs};
 use nix::unistd::{chdir, fchdir, pivot_root};
 
 use crate::fill::Filler;
-use crate::plan::{Fresh, Plan, Step};
-use crate::volume::{Access, Bind};
-use crate::world;
-
-pub(crate) const NEEDS_RIGHT: &str =
-    "mounting takes CAP_SYS_ADMIN: ns-run --user --map-root-user --mount";
+use crate::make::{self, has, is_read_only};
+use crate::plan::Plan;
+use crate::step::Step;
 
 /// Carries the plan out; takes the mounts away again when a step fails.
 ///
 /// Hands out what is open, for exec to close.
-pub(crate) fn apply(plan: &Plan) -> Result<impl Sized, Fail> {
+pub(crate) fn apply(plan: &Plan, chain: &mut Chain) -> Result<impl Sized + use<>, Fail> {
     let top = open_root(&plan.root)?;
-    let made = plan.steps.iter().map(make).collect::<Result<Vec<_>, Fail>>()?;
+    let made = make::all(&plan.steps, chain)?;
     let mut filler = Filler::new(top).cannot("open", &plan.root)?;
     // The directories made inside are for everybody, whatever the caller's umask.
     let kept = umask(Mode::from_bits_truncate(0o022));
     let done = plan.steps.iter().zip(made).try_for_each(|(step, made)| match step {
-        Step::Private => Ok(()),
+        Step::Image(_) | Step::Private => Ok(()),
         Step::Root(path) => filler.make_mount_point(path),
         Step::Attributes(attr) => set_attributes(&filler, *attr, &plan.root),
         Step::Pivot => pivot(&mut filler, &plan.root),
-        Step::Fresh(_) | Step::Bind(_) | Step::Mask(..) | Step::Protect(..) => {
-            filler.fill(step, made)
-        }
+        Step::Fresh(_)
+        | Step::Bind(_)
+        | Step::Volume(..)
+        | Step::File(_)
+        | Step::Mask(..)
+        | Step::Protect(..) => filler.fill(step, made),
     });
     umask(kept);
     done.inspect_err(|_| filler.undo()).map(|()| filler)
@@ -49,79 +48,13 @@ fn open_root(root: &Path) -> Result<OwnedFd, Fail> {
     openat(AT_FDCWD, root, flags, Mode::empty()).cannot("open directory", root)
 }
 
-/// What a step will attach, attached nowhere yet.
-fn make(step: &Step) -> Result<Option<Mount>, Fail> {
-    match step {
-        // First of all, so that clones have no peers.
-        Step::Private => {
-            set_propagation(Path::new("/"), Propagation::Private, Depth::Tree)
-                .failed_to("make the mounts private")
-                .hint_on(Errno::EPERM, NEEDS_RIGHT)
-                .hint_on(Errno::EINVAL, "the root of the caller is no mount point")
-                .map(|()| None)
-        }
-        Step::Fresh(fresh) => new_mount(fresh).map(Some),
-        Step::Bind(bind) => clone(bind).map(Some),
-        Step::Root(_)
-        | Step::Mask(..)
-        | Step::Protect(..)
-        | Step::Attributes(_)
-        | Step::Pivot => Ok(None),
-    }
-}
-
-fn new_mount(fresh: &Fresh) -> Result<Mount, Fail> {
-    let source = [("source", fresh.source)];
-    let options = fresh.options.iter().map(|(key, value)| (*key, value.as_str()));
-    let made = Mount::new(fresh.fstype, source.into_iter().chain(options), fresh.attr);
-    made.cannot(&format!("mount {} on", fresh.fstype), fresh.at.absolute()).map_err(
-        |fail| {
-            let hint =
-                (fail.errno == Some(Errno::EPERM)).then(|| not_allowed(fresh.fstype));
-            hint.flatten().map_or(fail.clone(), |hint| fail.hint(hint))
-        },
-    )
-}
-
-/// Why the kernel forbids a mount that takes no more than the right to mount.
-fn not_allowed(fstype: &str) -> Option<&'static str> {
-    match fstype {
-        "proc" if !world::owns("pid") => {
-            Some("it takes a pid namespace of its own: ns-run --pid --fork")
-        }
-        "proc" => Some(
-            "parts of /proc are hidden here and must stay so: --bind /proc:/proc shows the caller's",
-        ),
-        "sysfs" if !world::owns("net") => Some(
-            "it takes a network namespace of its own: ns-run --net, or --bind /sys:/sys:ro",
-        ),
-        "sysfs" => Some(
-            "parts of /sys are hidden here and must stay so: --bind /sys:/sys:ro shows the caller's",
-        ),
-        _ => None,
-    }
-}
-
-/// The whole tree: the kernel does not let an inherited one be torn apart.
-fn clone(Bind { source, access, .. }: &Bind) -> Result<Mount, Fail> {
-    let mount = Mount::clone_path(source, Depth::Tree).cannot("bind", source)?;
-    if *access == Access::ReadOnly {
-        mount.add(Attr::RDONLY, Depth::Tree).cannot("make read-only", source)?;
-    }
-    Ok(mount)
-}
-
 fn set_attributes(filler: &Filler, attr: Attr, root: &Path) -> Result<(), Fail> {
     let top = filler.top();
-    top.add(attr, Depth::One).cannot("set attributes of", root)?;
-    if attr.and(Attr::RDONLY) != attr {
-        return Ok(());
+    top.add(attr, common::mount::Depth::One).cannot("set attributes of", root)?;
+    if has(attr, Attr::RDONLY) && !is_read_only(top).cannot("read", root)? {
+        return Err(Fail::cannot("make read-only", root, "it stayed writable"));
     }
-    let flags = fstatvfs(top).cannot("read", root)?.flags();
-    if flags.contains(FsFlags::ST_RDONLY) {
-        return Ok(());
-    }
-    Err(Fail::cannot("make read-only", root, "it stayed writable"))
+    Ok(())
 }
 
 /// The new root under the old one, and then the old one away from above it.

@@ -6,16 +6,20 @@ use std::path::Path;
 
 use common::fail::Hint;
 use common::inroot::{Root, child_dir, kind};
-use common::mount::{Attr, Depth, Mount};
-use common::{Context, Fail, sys};
+use common::mount::{Depth, Mount, Propagation};
+use common::{Context, Fail, proc, sys};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::{Mode, SFlag, fstat, makedev, mkdirat};
+use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
-use crate::apply::NEEDS_RIGHT;
-use crate::plan::{Fresh, Missing, Step};
-use crate::volume::{Bind, Inside};
+use crate::bind::Bind;
+use crate::cover::Covers;
+use crate::inside::Inside;
+use crate::make::{self, Made, NEEDS_RIGHT};
+use crate::step::{Fresh, Missing, Step};
+
+const IN_THE_WAY: &str = "a file or a link to nowhere is in the way";
 
 const DIR_MODE: Mode = Mode::from_bits_truncate(0o755);
 
@@ -27,10 +31,8 @@ pub(crate) struct Filler {
     attached: Vec<Mount>,
     /// It is the root now: without its mounts nothing would be left.
     is_root: bool,
-    /// The caller's /dev/null, proved to be it.
-    null: Option<OwnedFd>,
-    /// The empty directory that hides directories, once it is attached somewhere.
-    empty: Option<Mount>,
+    /// What hides things.
+    pub(crate) covers: Covers,
 }
 
 impl Filler {
@@ -41,8 +43,7 @@ impl Filler {
             top: top.into(),
             attached: Vec::new(),
             is_root: false,
-            null: None,
-            empty: None,
+            covers: Covers::default(),
         })
     }
 
@@ -91,21 +92,32 @@ impl Filler {
     }
 
     /// Carries out a step that attaches something.
-    pub(crate) fn fill(&mut self, step: &Step, made: Option<Mount>) -> Result<(), Fail> {
+    pub(crate) fn fill(&mut self, step: &Step, made: Made) -> Result<(), Fail> {
         match (step, made) {
-            (Step::Fresh(fresh), Some(mount)) => {
+            (Step::Fresh(fresh), Made::Mount(mount)) => {
                 let place = self.fresh_place(fresh)?;
                 self.attach(mount, place.as_fd(), &fresh.at)
             }
-            (Step::Bind(bind), Some(mount)) => {
+            (Step::Bind(bind), Made::Mount(mount)) => {
                 let place = self.bind_place(bind, &mount)?;
-                self.attach(mount, place.as_fd(), &bind.at)
+                let is_spread = bind.how.propagation == Propagation::Slave;
+                let id =
+                    sys::mount_of(mount.as_fd(), c"").cannot("read", &bind.source)?.id;
+                self.attach(mount, place.as_fd(), &bind.at)?;
+                if is_spread { make_sure_of_a_master(id, bind) } else { Ok(()) }
             }
-            (Step::Mask(at, missing), None) => match self.find(at, *missing, "hide")? {
+            (Step::Volume(dir, volume), Made::Store(store)) => {
+                let place = self.dirs_place(&volume.at)?;
+                let from = volume.copy.then_some(place.as_fd());
+                let mount = make::shown(store.mount(dir, from)?, &volume.how, dir)?;
+                self.attach(mount, place.as_fd(), &volume.at)
+            }
+            (Step::File(given), Made::Text(text)) => self.give(given, &text),
+            (Step::Mask(at, missing), _) => match self.find(at, *missing, "hide")? {
                 Some(place) => self.mask(place.as_fd(), at),
                 None => Ok(()),
             },
-            (Step::Protect(at, missing), None) => {
+            (Step::Protect(at, missing), _) => {
                 match self.find(at, *missing, "make read-only")? {
                     Some(place) => self.protect(place.as_fd(), at),
                     None => Ok(()),
@@ -115,7 +127,7 @@ impl Filler {
         }
     }
 
-    fn attach(
+    pub(crate) fn attach(
         &mut self,
         mount: Mount,
         place: BorrowedFd<'_>,
@@ -137,8 +149,14 @@ impl Filler {
             return place
                 .hint_on(Errno::ENOTDIR, "a symbolic link is not followed there");
         }
-        let place =
-            place.hint_on(Errno::ENOTDIR, "a file or a link to nowhere is in the way")?;
+        let place = place.hint_on(Errno::ENOTDIR, IN_THE_WAY)?;
+        refuse_proc(place.as_fd(), at)?;
+        Ok(place)
+    }
+
+    fn dirs_place(&self, at: &Inside) -> Result<OwnedFd, Fail> {
+        let place = self.make_dirs(at).cannot("mount on", at.absolute());
+        let place = place.hint_on(Errno::ENOTDIR, IN_THE_WAY)?;
         refuse_proc(place.as_fd(), at)?;
         Ok(place)
     }
@@ -176,6 +194,13 @@ impl Filler {
         Ok(place)
     }
 
+    /// A file to mount on, made where there is none.
+    pub(crate) fn file_place(&self, at: &Inside) -> Result<OwnedFd, Fail> {
+        let place = self.file(at).cannot("mount on", at.absolute())?;
+        refuse_proc(place.as_fd(), at)?;
+        Ok(place)
+    }
+
     fn file(&self, at: &Inside) -> Result<OwnedFd, Errno> {
         match self.root.resolve(&at.0, OFlag::O_PATH) {
             Err(Errno::ENOENT) => {}
@@ -199,66 +224,6 @@ impl Filler {
             found => found.cannot(verb, at.absolute()).map(Some),
         }
     }
-
-    /// A directory is hidden by an empty one, anything else by the null device.
-    fn mask(&mut self, place: BorrowedFd<'_>, at: &Inside) -> Result<(), Fail> {
-        let stat = fstat(place).cannot("read", at.absolute())?;
-        let cover =
-            if kind(&stat) == SFlag::S_IFDIR { self.empty()? } else { self.null()? };
-        self.attach(cover, place, at)
-    }
-
-    /// One file system for all: clones of it, which Linux before 6.15 makes of attached
-    /// mounts only.
-    fn empty(&mut self) -> Result<Mount, Fail> {
-        let why = "make an empty directory";
-        let mount = if let Some(first) = &self.empty {
-            Mount::clone_fd(first.as_fd(), Depth::One)
-        } else {
-            let limits = [
-                ("source", "tmpfs"),
-                ("nr_blocks", "1"),
-                ("nr_inodes", "2"),
-                ("mode", "755"),
-            ];
-            let attr = Attr::RDONLY.and(Attr::NOSUID).and(Attr::NODEV).and(Attr::NOEXEC);
-            Mount::new("tmpfs", limits, attr)
-        }
-        .failed_to(why)?;
-        if self.empty.is_none() {
-            self.empty = Some(mount.as_fd().try_clone_to_owned().failed_to(why)?.into());
-        }
-        Ok(mount)
-    }
-
-    /// Never the image's own /dev/null (CVE-2025-31133).
-    fn null(&mut self) -> Result<Mount, Fail> {
-        let path = "/dev/null";
-        let null = match self.null.take() {
-            Some(null) => null,
-            None => open_null(path)?,
-        };
-        let clone = Mount::clone_fd(null.as_fd(), Depth::One).cannot("bind", path);
-        self.null = Some(null);
-        clone
-    }
-
-    fn protect(&mut self, place: BorrowedFd<'_>, at: &Inside) -> Result<(), Fail> {
-        let verb = "make read-only";
-        let clone = Mount::clone_fd(place, Depth::Tree).cannot(verb, at.absolute())?;
-        clone.add(Attr::RDONLY, Depth::Tree).cannot(verb, at.absolute())?;
-        self.attach(clone, place, at)
-    }
-}
-
-fn open_null(path: &str) -> Result<OwnedFd, Fail> {
-    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let null = openat(AT_FDCWD, path, flags, Mode::empty()).cannot("open", path)?;
-    let stat = fstat(&null).cannot("read", path)?;
-    if kind(&stat) != SFlag::S_IFCHR || stat.st_rdev != makedev(1, 3) {
-        return Err(Fail::cannot("use", path, "not the character device 1:3"));
-    }
-    Ok(null)
 }
 
 /// Programs trust what they read in /proc (CVE-2019-16884).
@@ -272,4 +237,17 @@ fn is_proc(fd: BorrowedFd<'_>) -> bool {
 
 fn not_proc(at: &Inside) -> Fail {
     Fail::cannot("mount on", at.absolute(), "only proc may be mounted there")
+}
+
+/// Where nothing is shared outside, the kernel silently spreads nothing.
+fn make_sure_of_a_master(id: u64, bind: &Bind) -> Result<(), Fail> {
+    let path = "/proc/self/mountinfo";
+    let text = std::fs::read(path).cannot("read", path)?;
+    let all = proc::mountinfo(&text);
+    let own = all.iter().find(|mount| mount.id == id);
+    if own.is_some_and(|own| own.tags.iter().any(|tag| tag.starts_with("master:"))) {
+        return Ok(());
+    }
+    Err(Fail::cannot("follow the mounts of", &bind.source, "they are private here")
+        .hint("ns-run --propagation slave leaves them as they are"))
 }

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use common::explain::Explain;
-use common::fail::quote;
+use common::Fail;
 use common::mount::Attr;
 
 use crate::cli::Cli;
-use crate::standard::{MASKED, PROCESSORS, PROTECTED};
-use crate::volume::{Access, Bind, Inside, Tmpfs};
+use crate::file::{Content, Given, Origin};
+use crate::inside::Inside;
+use crate::standard::{self, MASKED, PROCESSORS, PROTECTED};
+use crate::step::{Fresh, Missing, Step};
+use crate::tmpfs::Tmpfs;
 
 /// The facts of the host that the plan depends on.
 #[derive(Debug)]
@@ -19,10 +21,10 @@ pub struct Host {
 
 impl Host {
     /// Reads them.
-    pub fn read() -> Self {
+    pub fn read(cli: &Cli) -> Self {
         let cpus = Path::new("/").join(PROCESSORS);
         // All of them have it, or none.
-        if !cpus.join("cpu0/thermal_throttle").exists() {
+        if !cli.std || !cpus.join("cpu0/thermal_throttle").exists() {
             return Self { throttled: Vec::new() };
         }
         let entries = std::fs::read_dir(cpus).into_iter().flatten().flatten();
@@ -36,51 +38,6 @@ impl Host {
     }
 }
 
-/// What to do where there is nothing to hide or protect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    /// Go on: what this kernel does not have it does not tell.
-    Skip,
-    /// Fail: the caller named it.
-    Refuse,
-}
-
-/// A file system of the kernel's, new.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fresh {
-    /// Its type.
-    pub fstype: &'static str,
-    /// What findmnt(8) calls it.
-    pub source: &'static str,
-    /// Where it goes.
-    pub at: Inside,
-    /// `MOUNT_ATTR_*`.
-    pub attr: Attr,
-    /// `key=value`.
-    pub options: Vec<(&'static str, String)>,
-}
-
-/// One thing to do in the new root.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Keeps what happens here from other mount namespaces.
-    Private,
-    /// Makes a directory a mount point where it is none.
-    Root(PathBuf),
-    /// A file system of the kernel's.
-    Fresh(Fresh),
-    /// A file or directory of the caller's.
-    Bind(Bind),
-    /// Nothing is to be seen there.
-    Mask(Inside, Missing),
-    /// Nothing is to be changed there.
-    Protect(Inside, Missing),
-    /// What holds for the root itself, but not for what is mounted in it.
-    Attributes(Attr),
-    /// The root is the new one, and the old one is gone.
-    Pivot,
-}
-
 /// What root-pivot is going to do.
 #[derive(Debug)]
 pub struct Plan {
@@ -92,9 +49,13 @@ pub struct Plan {
 
 impl Plan {
     /// Decides.
-    pub fn new(cli: &Cli, host: &Host) -> Self {
-        let mut steps = vec![Step::Private, Step::Root(cli.root.clone())];
-        steps.extend(mounts(cli));
+    ///
+    /// # Errors
+    /// When nobody said where volumes are.
+    pub fn new(cli: &Cli, host: &Host) -> Result<Self, Fail> {
+        let mut steps: Vec<_> = cli.image.iter().cloned().map(Step::Image).collect();
+        steps.extend([Step::Private, Step::Root(cli.root.clone())]);
+        steps.extend(mounts(cli)?);
         let std = |table: &[&str]| -> Vec<Inside> {
             let all = table.iter().filter(|_| cli.std);
             all.map(|path| Inside(path.into())).collect()
@@ -111,7 +72,7 @@ impl Plan {
         steps.extend(masks.map(|at| Step::Mask(at, Missing::Refuse)));
         steps.extend(attributes(cli).map(Step::Attributes));
         steps.push(Step::Pivot);
-        Self { root: cli.root.clone(), steps }
+        Ok(Self { root: cli.root.clone(), steps })
     }
 }
 
@@ -122,125 +83,47 @@ fn attributes(cli: &Cli) -> Option<Attr> {
     (all != Attr::NONE).then_some(all)
 }
 
-/// The mounts, parents before what is in them. Where the caller wants to see something
-/// else, a file system of the standard set is left out.
-fn mounts(cli: &Cli) -> Vec<Step> {
+/// The mounts, parents before what is in them, and at one place the last one on top. Where
+/// the caller wants to see something else, a file system of the standard set is left out.
+fn mounts(cli: &Cli) -> Result<Vec<Step>, Fail> {
+    let volumes = cli.volume.iter().map(|volume| {
+        let dir = volume.directory(cli.volumes.as_deref())?;
+        Ok(Step::Volume(dir, volume.clone()))
+    });
+    let volumes: Vec<Step> = volumes.collect::<Result<_, Fail>>()?;
     let asked: Vec<Step> = (cli.tmpfs.iter().map(|t| Step::Fresh(tmpfs(t))))
+        .chain(volumes)
         .chain(cli.bind.iter().cloned().map(Step::Bind))
+        .chain(files(cli).map(Step::File))
         .collect();
-    let is_asked = |at: &Inside| asked.iter().any(|step| place(step) == Some(at));
-    let mut all: Vec<Step> = standard(cli)
+    let is_asked = |at: &Inside| asked.iter().any(|step| step.place() == Some(at));
+    let mut all: Vec<Step> = standard::mounts(cli)
         .into_iter()
         .filter(|fresh| !is_asked(&fresh.at))
         .map(Step::Fresh)
         .collect();
     all.extend(asked.iter().cloned());
-    all.sort_by_key(|step| place(step).map_or(0, Inside::depth));
-    all
+    all.sort_by_key(|step| step.place().map_or(0, Inside::depth));
+    Ok(all)
 }
 
-fn standard(cli: &Cli) -> Vec<Fresh> {
-    let fresh = |fstype, name: &'static str, attr| Fresh {
-        fstype,
-        source: name,
-        at: Inside(name.into()),
-        attr,
-        options: Vec::new(),
-    };
-    let device_free = Attr::NOSUID.and(Attr::NODEV);
-    let data = device_free.and(Attr::NOEXEC);
-    let with_mode = |mut fresh: Fresh, mode: &str| {
-        fresh.options.push(("mode", mode.to_owned()));
-        fresh
-    };
-    [
-        (cli.proc, fresh("proc", "proc", data)),
-        (cli.sys, fresh("sysfs", "sys", data.and(Attr::RDONLY))),
-        (cli.run, with_mode(fresh("tmpfs", "run", device_free), "755")),
-        (cli.tmp, with_mode(fresh("tmpfs", "tmp", device_free), "1777")),
-    ]
-    .into_iter()
-    .filter(|(asked, _)| *asked || cli.std)
-    .map(|(_, fresh)| fresh)
-    .collect()
+/// Those of /etc first: a file that was named by its path comes on top.
+fn files(cli: &Cli) -> impl Iterator<Item = Given> {
+    let resolv = cli.resolv.clone().map(Content::Resolv);
+    let more = || cli.add_host.clone();
+    let hosts = cli.hosts.clone().or_else(|| (!more().is_empty()).then_some(Origin::New));
+    let hosts = hosts.map(|origin| Content::Hosts(origin, more()));
+    let hostname = cli.hostname_file.then_some(Content::Hostname);
+    let of_etc =
+        [("etc/resolv.conf", resolv), ("etc/hosts", hosts), ("etc/hostname", hostname)];
+    let of_etc =
+        of_etc.into_iter().filter_map(|(at, content)| Some(Given::new(at, content?)));
+    of_etc.chain(cli.file.iter().cloned())
 }
 
-fn tmpfs(Tmpfs { at, size, mode }: &Tmpfs) -> Fresh {
-    let mut options = vec![("mode", format!("{mode:o}"))];
-    options.extend(size.map(|size| ("size", size.to_string())));
-    let attr = Attr::NOSUID.and(Attr::NODEV);
-    Fresh { fstype: "tmpfs", source: "tmpfs", at: at.clone(), attr, options }
-}
-
-fn place(step: &Step) -> Option<&Inside> {
-    match step {
-        Step::Fresh(fresh) => Some(&fresh.at),
-        Step::Bind(bind) => Some(&bind.at),
-        Step::Mask(at, _) | Step::Protect(at, _) => Some(at),
-        Step::Private | Step::Root(_) | Step::Attributes(_) | Step::Pivot => None,
-    }
-}
-
-impl Explain for Step {
-    fn call(&self) -> String {
-        match self {
-            Self::Private => {
-                "mount_setattr('/', AT_RECURSIVE, propagation MS_PRIVATE)".into()
-            }
-            Self::Root(path) => {
-                let path = quote(path);
-                format!(
-                    "open_tree({path}, OPEN_TREE_CLONE|AT_RECURSIVE); move_mount({path})"
-                )
-            }
-            Self::Fresh(Fresh { fstype, at, attr, .. }) => {
-                format!("fsopen('{fstype}'); fsmount({}); move_mount({at})", attr.names())
-            }
-            Self::Bind(Bind { source, at, .. }) => {
-                let source = quote(source);
-                format!(
-                    "open_tree({source}, OPEN_TREE_CLONE|AT_RECURSIVE); move_mount({at})"
-                )
-            }
-            Self::Mask(at, _) => {
-                format!("openat2({at}, RESOLVE_IN_ROOT); move_mount({at})")
-            }
-            Self::Protect(at, _) => {
-                format!(
-                    "open_tree({at}); mount_setattr(MOUNT_ATTR_RDONLY); move_mount({at})"
-                )
-            }
-            Self::Attributes(attr) => format!("mount_setattr('.', {})", attr.names()),
-            Self::Pivot => {
-                "pivot_root('.', '.'); umount2('.', MNT_DETACH); chdir('/')".into()
-            }
-        }
-    }
-
-    fn why(&self) -> String {
-        match self {
-            Self::Private => "no mount of ours in another namespace".into(),
-            Self::Root(_) => "a mount point, where it is none yet".into(),
-            Self::Fresh(fresh) if fresh.options.is_empty() => {
-                "every program expects it".into()
-            }
-            Self::Fresh(Fresh { options, .. }) => {
-                let all: Vec<_> =
-                    options.iter().map(|(k, v)| format!("{k}={v}")).collect();
-                all.join(",")
-            }
-            Self::Bind(Bind { access: Access::ReadOnly, .. }) => {
-                "of the caller's, mount_setattr(AT_RECURSIVE, MOUNT_ATTR_RDONLY)".into()
-            }
-            Self::Bind(_) => "of the caller's".into(),
-            Self::Mask(_, Missing::Skip) => "hidden where it exists".into(),
-            Self::Mask(_, Missing::Refuse) => "hidden".into(),
-            Self::Protect(_, Missing::Skip) => "read-only where it exists".into(),
-            Self::Protect(_, Missing::Refuse) => "read-only".into(),
-            Self::Attributes(_) => "for the root, not for what is mounted in it".into(),
-            Self::Pivot => "the old root is gone".into(),
-        }
-    }
+fn tmpfs(tmpfs: &Tmpfs) -> Fresh {
+    let (at, attr, options) = (tmpfs.at.clone(), tmpfs.attr, tmpfs.options());
+    Fresh { fstype: "tmpfs", source: "tmpfs", at, attr, options }
 }
 
 #[cfg(test)]
@@ -252,13 +135,15 @@ mod tests {
     fn plan(args: &[&str]) -> Vec<Step> {
         let args = ["root-pivot"].iter().chain(args).map(OsString::from).collect();
         let cli: Cli = common::cli::parse(args).unwrap();
-        Plan::new(&cli, &Host { throttled: vec!["sys/hot".into()] }).steps
+        Plan::new(&cli, &Host { throttled: vec!["sys/hot".into()] }).unwrap().steps
     }
 
     fn places(args: &[&str]) -> Vec<String> {
         let steps = plan(args);
-        let mounts = steps.iter().filter(|s| matches!(s, Step::Fresh(_) | Step::Bind(_)));
-        mounts.map(|step| place(step).unwrap().0.display().to_string()).collect()
+        let mounts = steps.iter().filter(|step| {
+            step.place().is_some() && !matches!(step, Step::Mask(..) | Step::Protect(..))
+        });
+        mounts.map(|step| step.place().unwrap().0.display().to_string()).collect()
     }
 
     #[test]
@@ -281,16 +166,19 @@ mod tests {
     fn parents_are_mounted_before_what_is_in_them() {
         let args = [
             "--tmp",
-            "--bind",
-            "a:/data/x",
-            "--tmpfs",
-            "/data",
-            "--tmpfs",
-            "/tmp/y",
+            "--bind=a:/data/x",
+            "--tmpfs=/data",
+            "--tmpfs=/tmp/y",
+            "--file=/data/x/f=text",
+            "--volume=./v:/data/v",
+            "--cgroup",
             "r",
         ];
 
-        assert_eq!(places(&args), ["tmp", "data", "tmp/y", "data/x"]);
+        assert_eq!(
+            places(&args),
+            ["tmp", "data", "tmp/y", "data/v", "data/x", "sys/fs/cgroup", "data/x/f"]
+        );
     }
 
     #[test]
@@ -298,6 +186,14 @@ mod tests {
         let args = ["--std", "--bind", "/proc:/proc", "--tmpfs", "/run:size=1M", "r"];
 
         assert_eq!(places(&args), ["sys", "tmp", "run", "proc"]);
+    }
+
+    #[test]
+    fn the_files_of_etc_are_given_where_they_are_asked_for() {
+        let args = ["--resolv=host", "--add-host=db:10.0.0.1", "--hostname-file", "r"];
+
+        assert_eq!(places(&args), ["etc/resolv.conf", "etc/hosts", "etc/hostname"]);
+        assert_eq!(places(&["--hosts=new", "r"]), ["etc/hosts"]);
     }
 
     #[test]

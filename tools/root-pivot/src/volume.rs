@@ -1,188 +1,121 @@
-//! What the caller wants to see in the new root, as the command line says it.
+//! `--volume NAME:DST[:OPTIONS]`: a directory that outlives the container.
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use common::parse::{self, Bytes};
+use common::Fail;
+use common::fail::{Hint, quote};
 
-/// A path in the new root, without the slash in front; never the root itself.
+use crate::bind::How;
+use crate::inside::{Inside, inside, parts};
+
+/// A directory of the caller's that is made where it is missing, and filled where it is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inside(pub PathBuf);
-
-impl Inside {
-    /// How many directories deep: parents are mounted before what is in them.
-    pub fn depth(&self) -> usize {
-        self.0.components().count()
-    }
-
-    /// Whether it is /proc or in it.
-    pub fn is_in_proc(&self) -> bool {
-        self.0.starts_with("proc")
-    }
-}
-
-impl fmt::Display for Inside {
-    /// As the program in the new root would write it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&common::fail::quote(self.absolute()))
-    }
-}
-
-impl Inside {
-    /// As the program in the new root would write it.
-    pub fn absolute(&self) -> PathBuf {
-        Path::new("/").join(&self.0)
-    }
-}
-
-/// Whether what is bound may be changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// As where it comes from.
-    Same,
-    /// It and all that is mounted in it is read-only.
-    ReadOnly,
-}
-
-/// `SRC:DST[:ro]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bind {
-    /// A path of the caller's.
-    pub source: PathBuf,
+pub struct Volume {
+    /// A path, or one word, which is a directory in that of `--volumes`.
+    pub name: PathBuf,
     /// Where it is shown.
     pub at: Inside,
-    /// Whether it may be changed.
-    pub access: Access,
+    /// How.
+    pub how: How,
+    /// Whether an empty one gets what the new root has there.
+    pub copy: bool,
 }
 
-/// `DST[:size=SIZE,mode=MODE]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tmpfs {
-    /// Where it is mounted.
-    pub at: Inside,
-    /// The most it holds; else half of the memory.
-    pub size: Option<Bytes>,
-    /// The mode of its root; 1777 as docker has it.
-    pub mode: u32,
-}
-
-/// Reads a path in the new root.
+/// Reads `NAME:DST[:OPTIONS]`.
 ///
 /// # Errors
-/// When it is the root or climbs: what `..` means is nothing to guess about.
-pub fn inside(text: &OsStr) -> Result<Inside, String> {
-    let mut path = PathBuf::new();
-    for part in Path::new(text).components() {
-        match part {
-            Component::Normal(name) => path.push(name),
-            Component::ParentDir => return Err("a path with '..'".to_owned()),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+/// When it is something else.
+pub fn volume(text: &OsStr) -> Result<Volume, String> {
+    let form = || "not NAME:DST or NAME:DST:OPTIONS".to_owned();
+    let parts = parts(text, 3);
+    let (name, at, options) = match parts.as_slice() {
+        [name, at] => (name, at, OsStr::new("")),
+        [name, at, options] => (name, at, options.as_os_str()),
+        _ => return Err(form()),
+    };
+    let name = PathBuf::from(name);
+    if name.file_name().is_none() {
+        return Err("not the name of a volume".to_owned());
+    }
+    let (mut copy, mut rest) = (true, Vec::new());
+    for option in crate::inside::options(options) {
+        match option.as_bytes() {
+            b"nocopy" => copy = false,
+            other => rest.extend([other, b","].concat()),
         }
     }
-    if path.as_os_str().is_empty() {
-        return Err("not a path below the root".to_owned());
-    }
-    Ok(Inside(path))
-}
-
-/// Reads `SRC:DST[:ro]`.
-///
-/// # Errors
-/// When it is something else.
-pub fn bind(text: &OsStr) -> Result<Bind, String> {
-    let parts: Vec<&OsStr> = split(text, b':').collect();
-    let (source, at, access) = match parts.as_slice() {
-        [source, at] => (source, at, Access::Same),
-        [source, at, options] if *options == "ro" => (source, at, Access::ReadOnly),
-        _ => return Err("not SRC:DST or SRC:DST:ro".to_owned()),
-    };
-    if source.is_empty() {
-        return Err("not SRC:DST or SRC:DST:ro".to_owned());
-    }
-    Ok(Bind { source: source.into(), at: inside(at)?, access })
-}
-
-/// Reads `DST[:size=SIZE,mode=MODE]`.
-///
-/// # Errors
-/// When it is something else.
-pub fn tmpfs(text: &OsStr) -> Result<Tmpfs, String> {
-    let mut parts = split(text, b':');
-    let at = inside(parts.next().unwrap_or_default())?;
+    let how = How::read(OsStr::from_bytes(&rest))?;
+    let at = inside(at)?;
     if at.is_in_proc() {
         return Err("only proc may be mounted there".to_owned());
     }
-    let mut tmpfs = Tmpfs { at, size: None, mode: 0o1777 };
-    let options = parts.next().unwrap_or_default();
-    for option in split(options, b',').filter(|option| !option.is_empty()) {
-        match option.to_str().and_then(|option| option.split_once('=')) {
-            Some(("size", size)) => tmpfs.size = Some(parse::tmpfs_size(size)?),
-            Some(("mode", mode)) => tmpfs.mode = parse::mode(mode)?,
-            _ => return Err("not an option of size=SIZE, mode=MODE".to_owned()),
-        }
-    }
-    match parts.next() {
-        None => Ok(tmpfs),
-        Some(_) => Err("not DST or DST:size=SIZE,mode=MODE".to_owned()),
-    }
+    Ok(Volume { name, at, how, copy })
 }
 
-fn split(text: &OsStr, separator: u8) -> impl Iterator<Item = &OsStr> {
-    text.as_bytes().split(move |b| *b == separator).map(OsStr::from_bytes)
+impl Volume {
+    /// Its directory.
+    ///
+    /// # Errors
+    /// When it is one word and nobody said where volumes are.
+    pub fn directory(&self, volumes: Option<&Path>) -> Result<PathBuf, Fail> {
+        if self.name.as_os_str().as_bytes().contains(&b'/') {
+            return Ok(self.name.clone());
+        }
+        let all = volumes.ok_or_else(|| {
+            Fail::cannot("find volume", &self.name, "no directory of volumes is named")
+        });
+        let here = quote(Path::new(".").join(&self.name));
+        let all = all.hint(format_args!("--volumes DIR, or {here} for one here"))?;
+        Ok(all.join(&self.name))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(path: &str) -> Inside {
-        Inside(path.into())
-    }
-
     #[test]
-    fn a_path_inside_has_no_slash_in_front_and_never_climbs() {
-        for (text, path) in [("/a/b", "a/b"), ("a//b/", "a/b"), ("/./a", "a")] {
-            assert_eq!(inside(text.as_ref()), Ok(at(path)), "{text}");
-        }
-        for text in ["", "/", ".", "/..", "a/../b"] {
-            assert!(inside(text.as_ref()).is_err(), "{text}");
+    fn a_volume_is_a_name_and_a_place() {
+        let read = volume("data:/var/lib/x:ro,nocopy,noexec".as_ref()).unwrap();
+
+        let how = How::read("ro,noexec".as_ref()).unwrap();
+        let at = Inside("var/lib/x".into());
+        assert_eq!(read, Volume { name: "data".into(), at, how, copy: false });
+        for bad in ["", "data", "data:", ":/x", "..:/x", "/:/x", "data:/x:z", "d:/proc"] {
+            assert!(volume(bad.as_ref()).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn a_bind_is_two_names_and_perhaps_ro() {
-        let bound = |access| Bind { source: "/srv".into(), at: at("a"), access };
+    fn a_word_is_looked_for_among_the_volumes_and_a_path_is_not() {
+        let named = |name: &str| volume(format!("{name}:/x").as_ref()).unwrap();
+        let all = Some(Path::new("/vol"));
 
-        assert_eq!(bind("/srv:/a".as_ref()), Ok(bound(Access::Same)));
-        assert_eq!(bind("/srv:/a:ro".as_ref()), Ok(bound(Access::ReadOnly)));
-        for text in ["", "/srv", ":/a", "/srv:", "/srv:/", "/srv:/a:rw,x", "/a:/b:ro:c"] {
-            assert!(bind(text.as_ref()).is_err(), "{text}");
-        }
+        assert_eq!(named("data").directory(all).unwrap(), Path::new("/vol/data"));
+        assert_eq!(named("./data").directory(all).unwrap(), Path::new("./data"));
+        assert_eq!(
+            named("data").directory(None).unwrap_err().text,
+            "cannot find volume 'data': no directory of volumes is named; --volumes DIR, or './data' for one here"
+        );
     }
 
     #[test]
-    fn names_that_are_not_utf8_are_names() {
-        let text = OsStr::from_bytes(b"/caf\xe9:/x\xff");
-
-        let bind = bind(text).unwrap();
-
-        assert_eq!(bind.source.as_os_str().as_bytes(), b"/caf\xe9");
-        assert_eq!(bind.at.0.as_os_str().as_bytes(), b"x\xff");
-    }
-
-    #[test]
-    fn a_tmpfs_has_a_size_and_a_mode() {
-        let plain = Tmpfs { at: at("x"), size: None, mode: 0o1777 };
-        let given = Tmpfs { size: Some(Bytes(1 << 20)), mode: 0o700, ..plain.clone() };
-
-        assert_eq!(tmpfs("/x".as_ref()), Ok(plain));
-        assert_eq!(tmpfs("/x:size=1M,mode=700".as_ref()), Ok(given));
-        for text in
-            ["/x:1M", "/x:size", "/x:size=0", "/x:size=1M:", "/proc/x", "/x:mode=9", ""]
-        {
-            assert!(tmpfs(text.as_ref()).is_err(), "{text}");
-        }
+    fn any_text_is_read_or_refused() {
+        const WORDS: [&str; 8] = ["a", "/a", ":", ",", "ro", "nocopy", "..", "\\"];
+        arbtest::arbtest(|u| {
+            let mut text = String::new();
+            for _ in 0..u.int_in_range(0..=9)? {
+                text.push_str(u.choose(&WORDS)?);
+            }
+            if let Ok(volume) = volume(text.as_ref()) {
+                assert!(
+                    volume.name.file_name().is_some() && volume.at.depth() > 0,
+                    "{text}"
+                );
+            }
+            Ok(())
+        });
     }
 }

@@ -53,3 +53,9 @@ pub(crate) fn owns(file: &str) -> bool {
 fn inode(path: &str) -> std::io::Result<u64> {
     fs::metadata(path).map(|meta| meta.ino())
 }
+
+/// Whether this is the first cgroup namespace, which shows the groups of the whole system.
+pub(crate) fn has_all_cgroups() -> bool {
+    const INITIAL: u64 = 0xEFFF_FFFB;
+    inode("/proc/self/ns/cgroup").is_ok_and(|own| own == INITIAL)
+}

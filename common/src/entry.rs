@@ -18,9 +18,17 @@ use libc::{c_char, c_int};
 use crate::{Fail, sys};
 
 /// Defines `main` of a tool: `common::entry!("ns-run", ns_run::run);`.
+///
+/// With `raised` it may be setuid and have file capabilities.
 #[macro_export]
 macro_rules! entry {
     ($name:literal, $run:path) => {
+        $crate::entry!($name, $run, start);
+    };
+    ($name:literal, $run:path, raised) => {
+        $crate::entry!($name, $run, start_raised);
+    };
+    ($name:literal, $run:path, $start:ident) => {
         #[global_allocator]
         static ARENA: $crate::entry::Arena = $crate::entry::Arena::new();
 
@@ -31,7 +39,7 @@ macro_rules! entry {
             argc: $crate::entry::CInt,
             argv: $crate::entry::Argv,
         ) -> $crate::entry::CInt {
-            $crate::entry::start($name, argc, argv, $run)
+            $crate::entry::$start($name, argc, argv, $run)
         }
     };
 }
@@ -54,16 +62,27 @@ pub fn start(
     argv: Argv,
     run: fn(Vec<OsString>) -> Result<Infallible, Fail>,
 ) -> c_int {
-    reserve_standard_descriptors();
-    let result = if sys::auxv(libc::AT_SECURE) != 0 {
-        Err(Fail::new(
-            "cannot run with raised privileges: the file is setuid, setgid or has file capabilities",
-        ))
-    } else {
+    start_raised(name, argc, argv, |args| {
+        if sys::auxv(libc::AT_SECURE) != 0 {
+            return Err(Fail::new(
+                "cannot run with raised privileges: the file is setuid, setgid or has file capabilities",
+            ));
+        }
         name_after_execveat(name);
-        run(arguments(argc, argv))
-    };
-    match result {
+        run(args)
+    })
+}
+
+/// As [`start`], for a tool that is made to be setuid: it uses no environment variable
+/// for itself, and hands on none that could turn against what it becomes.
+pub fn start_raised(
+    name: &str,
+    argc: c_int,
+    argv: Argv,
+    run: impl FnOnce(Vec<OsString>) -> Result<Infallible, Fail>,
+) -> c_int {
+    reserve_standard_descriptors();
+    match run(arguments(argc, argv)) {
         Ok(never) => match never {},
         Err(fail) => c_int::from(report(name, &fail)),
     }

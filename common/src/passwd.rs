@@ -165,20 +165,25 @@ impl Account {
         let Some(uid) = user.map(|u| u.uid).or(number) else {
             return Err(unknown("user", &who.user, "/etc/passwd"));
         };
-        let mut gid = user.map_or(0, |u| u.gid);
-        let mut others = Vec::new();
+        let mut account = match &user {
+            Some(user) => Self::of(user, group),
+            None => Self { uid, gid: 0, groups: vec![0], home: "/".into() },
+        };
         if let Some(wanted) = &who.group {
-            gid = find_group(wanted, group)?;
-        } else if let Some(user) = user {
-            others.extend(groups(group).filter(|g| g.has(user.name)).map(|g| g.gid));
+            account.gid = find_group(wanted, group)?;
+            account.groups = vec![account.gid];
         }
-        let mut all = vec![gid];
-        for other in others {
-            add(&mut all, other);
+        Ok(account)
+    }
+
+    /// Of a line of passwd(5), with the groups that list the user: getgrouplist(3).
+    pub fn of(user: &User<'_>, group: &[u8]) -> Self {
+        let mut all = vec![user.gid];
+        for other in groups(group).filter(|g| g.has(user.name)) {
+            add(&mut all, other.gid);
         }
-        let home = user.map(|u| u.home).filter(|h| !h.is_empty());
-        let home = home.unwrap_or(OsStr::new("/")).to_owned();
-        Ok(Self { uid, gid, groups: all, home })
+        let home = if user.home.is_empty() { OsStr::new("/") } else { user.home };
+        Self { uid: user.uid, gid: user.gid, groups: all, home: home.to_owned() }
     }
 
     /// One more supplementary group, by name or number; gives its gid.

@@ -373,7 +373,12 @@ const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
 /// `capget(2)` of this thread: effective, permitted, inheritable as bit masks.
 pub fn capget() -> Result<[u64; 3]> {
-    let header = [CAPABILITY_VERSION_3, 0];
+    capget_of(0)
+}
+
+/// `capget(2)` of a process; 0 is this thread.
+pub fn capget_of(pid: libc::pid_t) -> Result<[u64; 3]> {
+    let header = [CAPABILITY_VERSION_3, pid as u32];
     let mut data = [[0_u32; 3]; 2];
     call!(SYS_capget, header.as_ptr(), data.as_mut_ptr())?;
     let [[e, p, i], [e_high, p_high, i_high]] = data;

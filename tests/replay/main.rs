@@ -3,11 +3,14 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::arithmetic_side_effects,
     clippy::print_stderr,
     reason = "a test's errors are failed tests"
 )]
 
+mod old_names;
+mod old_random;
 mod place;
 mod random;
 mod unshare;

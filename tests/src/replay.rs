@@ -27,6 +27,8 @@ pub struct Seen {
     pub code: Option<i32>,
     /// What `probe` saw, where it came to that.
     pub world: Option<World>,
+    /// What was printed before that.
+    pub printed: String,
     /// What stands on stderr.
     pub said: String,
 }
@@ -68,9 +70,24 @@ pub fn corpus(name: &str) -> Vec<Line> {
 /// Runs what ends in `probe`.
 pub fn see(run: Run) -> Seen {
     let out = run.run();
-    let world = serde_json::from_slice(&out.stdout).ok().map(World);
+    let (printed, world) = take_apart(&String::from_utf8_lossy(&out.stdout));
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
-    Seen { code: out.status.code(), world, said }
+    Seen { code: out.status.code(), world, printed, said }
+}
+
+/// What stands before the JSON at the end of the lines, and that.
+fn take_apart(text: &str) -> (String, Option<World>) {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if line == "{\n"
+            && let (before, end) = text.split_at(at)
+            && let Ok(world) = serde_json::from_str(end)
+        {
+            return (before.to_owned(), Some(World(world)));
+        }
+        at = at.saturating_add(line.len());
+    }
+    (text.to_owned(), None)
 }
 
 /// What differs between two ends: `code` or `works` alone where one of them saw nothing.
@@ -80,12 +97,25 @@ pub fn differences(ours: &Seen, theirs: &Seen) -> BTreeSet<String> {
         let topic = if ours.code == Some(0) { "works" } else { "code" };
         all.insert(topic.to_owned());
     }
+    if without_pids(&ours.printed) != without_pids(&theirs.printed) {
+        all.insert("stdout".to_owned());
+    }
     if let (Some(ours), Some(theirs)) = (&ours.world, &theirs.world) {
         let (ours, theirs) = (comparable(ours), comparable(theirs));
         let differs = |topic: &&String| ours.get(*topic) != theirs.get(*topic);
         all.extend(ours.keys().filter(differs).cloned());
     }
     all
+}
+
+/// Lines without the number of a process before their first colon.
+fn without_pids(text: &str) -> Vec<String> {
+    let is_pid = |word: &str| word.parse::<u32>().is_ok();
+    let line = |line: &str| match line.split_once(": ") {
+        Some((pid, rest)) if is_pid(pid) => format!("PID: {rest}"),
+        _ => line.to_owned(),
+    };
+    text.lines().map(line).collect()
 }
 
 /// A world without what differs between any two runs.
@@ -131,16 +161,20 @@ impl<'k> Replay<'k> {
     /// Compares one command line.
     pub fn compare(&mut self, argv: &str, ours: &Seen, theirs: &Seen) {
         for topic in differences(ours, theirs) {
-            let explains = |known: &Known| {
-                let has = |word: &str| known.words.iter().any(|w| is_option(word, w));
-                known.topic == topic && argv.split_whitespace().any(has)
-            };
-            match self.known.iter().position(explains) {
-                Some(at) => {
-                    self.used.insert(at);
-                }
-                None => self.wrong.push(story(argv, &topic, ours, theirs)),
+            self.explain(argv, &topic, ours, theirs);
+        }
+    }
+
+    fn explain(&mut self, argv: &str, topic: &str, ours: &Seen, theirs: &Seen) {
+        let explains = |known: &Known| {
+            let has = |word: &str| known.words.iter().any(|w| is_option(word, w));
+            known.topic == topic && argv.split_whitespace().any(has)
+        };
+        match self.known.iter().position(explains) {
+            Some(at) => {
+                self.used.insert(at);
             }
+            None => self.wrong.push(story(argv, topic, ours, theirs)),
         }
     }
 
@@ -149,6 +183,14 @@ impl<'k> Replay<'k> {
         if ours.code != Some(code) {
             let (is, said) = (ours.code, &ours.said);
             self.wrong.push(format!("{argv}: {is:?} instead of {code}: {said}"));
+        }
+    }
+
+    /// Compares what is said where both fail: ours begins with the peer's words.
+    pub fn compare_words(&mut self, argv: &str, ours: &Seen, theirs: &Seen) {
+        let failed = ours.code != Some(0) && ours.code == theirs.code;
+        if failed && !ours.said.starts_with(theirs.said.trim_end()) {
+            self.explain(argv, "stderr", ours, theirs);
         }
     }
 
@@ -189,7 +231,16 @@ mod tests {
     use super::*;
 
     fn seen(code: i32, world: Option<World>) -> Seen {
-        Seen { code: Some(code), world, said: String::new() }
+        Seen { code: Some(code), world, printed: String::new(), said: String::new() }
+    }
+
+    #[test]
+    fn what_was_printed_before_the_world_is_told_from_it() {
+        let (printed, world) = take_apart("12: =ep\n{\n\"a\": {\n}\n}\n");
+
+        assert_eq!((&*printed, world), ("12: =ep\n", Some(World(json!({"a": {}})))));
+        assert_eq!(take_apart("{\nno JSON\n"), ("{\nno JSON\n".to_owned(), None));
+        assert_eq!(without_pids("12: =ep\nx: y\n"), ["PID: =ep", "x: y"]);
     }
 
     #[test]

@@ -6,11 +6,15 @@ use std::ffi::OsString;
 use std::os::fd::AsFd;
 
 use common::chain::Chain;
+use common::cli::basename;
 use common::{Fail, explain, spawn};
 
 mod apply;
+pub mod capsh;
 pub mod cli;
 pub mod describe;
+pub mod getpcaps;
+pub mod libcap;
 #[cfg(test)]
 mod model;
 pub mod plan;
@@ -20,6 +24,13 @@ pub mod state;
 
 /// Runs the tool: `args` is argv with the program's name.
 pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
+    match args.first().and_then(|name| basename(name).to_str()) {
+        Some("getpcaps") => getpcaps::run(&args),
+        _ => run_as_itself(args),
+    }
+}
+
+fn run_as_itself(args: Vec<OsString>) -> Result<Infallible, Fail> {
     let cli: cli::Cli = common::cli::parse(args)?;
     let host = plan::Host::read(&cli)?;
     let plan = plan::Plan::new(&cli, &host)?;

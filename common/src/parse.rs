@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use nix::libc::c_int;
+use nix::sys::signal::Signal;
+
 /// An amount of memory in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
@@ -95,6 +98,23 @@ pub fn id(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "not an id from 0 to 4294967294".to_owned())
 }
 
+/// A signal: `KILL`, `SIGKILL` or 9.
+///
+/// # Errors
+/// When none is called so.
+pub fn signal(text: &str) -> Result<c_int, String> {
+    let name = text.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let is_called = |n: &c_int| {
+        let signal = Signal::try_from(*n);
+        signal.is_ok_and(|signal| signal.as_str().strip_prefix("SIG") == Some(name))
+    };
+    let numbered = text.parse().ok().filter(|n| (1..=64).contains(n));
+    numbered
+        .or_else(|| (1..32).find(is_called))
+        .ok_or_else(|| "no signal is called so".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +178,16 @@ mod tests {
         assert_eq!(mode("1777"), Ok(0o1777));
         for text in ["8", "17777", "", "+7", "-7"] {
             assert!(mode(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn signals_have_names_and_numbers() {
+        for text in ["KILL", "SIGKILL", "kill", "9"] {
+            assert_eq!(signal(text), Ok(9), "{text}");
+        }
+        for text in ["", "SIG", "0", "65", "-9", "NOPE"] {
+            assert!(signal(text).is_err(), "{text}");
         }
     }
 }

@@ -203,7 +203,11 @@ fn add(groups: &mut Vec<u32>, gid: u32) {
     }
 }
 
-fn find_group(wanted: &OsStr, group: &[u8]) -> Result<u32, Fail> {
+/// A group by name or number.
+///
+/// # Errors
+/// When there is no group of that name.
+pub fn find_group(wanted: &OsStr, group: &[u8]) -> Result<u32, Fail> {
     let number = id(wanted.as_bytes());
     let by_name = || groups(group).find(|g| g.name == wanted).map(|g| g.gid);
     number.or_else(by_name).ok_or_else(|| unknown("group", wanted, "/etc/group"))

@@ -561,3 +561,21 @@ pub fn wait_signal(set: &nix::sys::signal::SigSet) -> Result<Came> {
     let info = unsafe { info.assume_init() };
     Ok(Came { signal: info.si_signo, from_process: info.si_code <= 0 })
 }
+
+/// `setpriority(2)` of this process: its nice value.
+pub fn nice(value: c_int) -> Result<()> {
+    call!(SYS_setpriority, libc::PRIO_PROCESS, 0, value).map(drop)
+}
+
+/// `setrlimit(2)`: the soft and the hard limit of a `RLIMIT_*`.
+pub fn setrlimit(resource: u32, soft: libc::rlim_t, hard: libc::rlim_t) -> Result<()> {
+    let limit = [soft, hard];
+    let none = null::<u64>();
+    call!(SYS_prlimit64, 0, resource, limit.as_ptr(), none).map(drop)
+}
+
+/// The last number that `PR_CAPBSET_READ` of prctl(2) knows.
+pub fn last_capability() -> u32 {
+    let is_known = |n: &u32| prctl(libc::PR_CAPBSET_READ, (*n).into(), 0).is_ok();
+    (0..64).take_while(is_known).last().unwrap_or(0)
+}

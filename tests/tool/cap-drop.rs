@@ -166,8 +166,8 @@ mod userns {
         ]);
 
         expect![[r#"
-            prctl(PR_CAPBSET_DROP, cap_kill)                               # no exec gives it back
-            prctl(PR_CAPBSET_DROP, cap_setpcap)                            # no exec gives it back
+            prctl(PR_CAPBSET_DROP, cap_kill)                               # no exec gives it back: Send signals to processes of any user
+            prctl(PR_CAPBSET_DROP, cap_setpcap)                            # no exec gives it back: Drop capabilities from the bounding set, add those of the bounding set to the inheritable set, and change the securebits
             capset(effective=0x0, permitted=0x0, inheritable=0x0)          # permitted: none
             capget(); prctl(PR_CAPBSET_READ, …)                            # COMMAND is run only if all that was done
             execve('/bin/sh', …)                                           # become COMMAND

@@ -9,14 +9,27 @@ pub struct Described {
     pub permits: &'static str,
 }
 
+impl Described {
+    /// The beginning of it, for a line that has something else to say as well.
+    pub fn brief(&self) -> String {
+        let clause = self.permits.split([';', ':', '.']).next().unwrap_or_default();
+        clause.replace('\n', " ")
+    }
+}
+
 /// A row of the table, for short lines below.
 const fn cap(name: &'static str, permits: &'static str) -> Described {
     Described { name, permits }
 }
 
+/// The row of a capability, where it has one here.
+pub fn of(number: u8) -> Option<&'static Described> {
+    KNOWN.get(usize::from(number))
+}
+
 /// The name of a capability, where it has one here.
 pub fn name(number: u8) -> Option<&'static str> {
-    Some(KNOWN.get(usize::from(number))?.name)
+    of(number).map(|known| known.name)
 }
 
 /// The number of a capability by its whole name, in letters of either case.

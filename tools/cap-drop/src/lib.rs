@@ -2,25 +2,44 @@
 #![forbid(unsafe_code)]
 
 use std::convert::Infallible;
-use std::ffi::OsString;
+use std::ffi::{CStr, CString, OsString};
 use std::os::fd::AsFd;
 
 use common::chain::Chain;
 use common::cli::basename;
-use common::{Fail, explain, spawn};
+use common::entry::write_all;
+use common::{Context, Fail, explain, spawn, sys};
 
 mod apply;
 pub mod capsh;
 pub mod cli;
 pub mod describe;
+mod environment;
+pub mod filecaps;
+mod getent;
 pub mod getpcaps;
+mod host;
+pub mod kernel;
+pub mod label;
 pub mod libcap;
+pub mod limits;
+mod meant;
 #[cfg(test)]
 mod model;
 pub mod plan;
+mod print;
+pub mod process;
+mod profile;
+mod query;
 pub mod seccomp;
+pub mod securebits;
 pub mod sets;
 pub mod state;
+pub mod step;
+mod who;
+
+use plan::{Host, Plan};
+use step::Step;
 
 /// Runs the tool: `args` is argv with the program's name.
 pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
@@ -31,22 +50,42 @@ pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
 }
 
 fn run_as_itself(args: Vec<OsString>) -> Result<Infallible, Fail> {
-    let cli: cli::Cli = common::cli::parse(args)?;
-    let host = plan::Host::read(&cli)?;
-    let plan = plan::Plan::new(&cli, &host)?;
+    let cli = cli::parse(args)?;
+    if let Some(answer) = query::answer(&cli) {
+        return Err(answer);
+    }
+    let host = Host::read(&cli)?;
+    let plan = Plan::new(&cli, &host)?;
     let command = host.shell.as_ref().map_or(&*cli.link.command, std::slice::from_ref);
     if cli.link.explain {
         return Err(explain::explain(&plan.steps, command));
     }
     let mut chain = Chain::inherit()?;
-    if cli.names_ids() {
+    if cli.names_ids() || cli.root.is_some() {
         // Another user may not reach the directory that the tools are in.
         chain.keep_tools(command)?;
     }
-    let parent = chain.parent.as_ref().map(AsFd::as_fd);
-    spawn::keep_bond(parent, || apply::apply(&plan.steps))?;
-    match &host.shell {
-        Some(shell) => chain.exec_shell(shell),
-        None => chain.exec(command),
+    let change = || apply::apply(&plan, host.parent);
+    if cli.pdeathsig.is_some() {
+        change()?;
+    } else {
+        spawn::keep_bond(chain.parent.as_ref().map(AsFd::as_fd), change)?;
     }
+    let own = plan.steps.iter().find_map(environment);
+    let environ: Vec<&CStr> = match own {
+        Some(own) => own.iter().map(|entry| &**entry).collect(),
+        None => sys::environ(),
+    };
+    if let Some(format) = cli.print {
+        let text = print::all(&[process::Process::current()?], format);
+        write_all(1, text.as_bytes()).failed_to("write to standard output")?;
+    }
+    match &host.shell {
+        Some(shell) => chain.exec_shell_with(shell, &environ),
+        None => chain.exec_with(command, &environ),
+    }
+}
+
+fn environment(step: &Step) -> Option<&[CString]> {
+    if let Step::Environment(entries) = step { Some(entries) } else { None }
 }

@@ -1,18 +1,23 @@
 //! What to take away and in which order, decided without a system call.
 
 use std::ffi::OsString;
-use std::path::Path;
 
 use caps::Capability;
-use common::explain::Explain;
-use common::ids::{self, Groups, Ids, Target};
-use common::inroot::Root;
-use common::passwd::{self, Account};
-use common::{Context, Fail, shell};
+use common::Fail;
+use common::ids::{self, Ids};
+use nix::libc::{c_int, pid_t};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, DeathSignal, YesNo};
+use crate::environment;
+use crate::filecaps::FileCaps;
+use crate::kernel;
+use crate::label::Label;
+use crate::meant::meant;
+use crate::securebits::Securebits;
 use crate::sets::CapSet;
-use crate::state::State;
+use crate::state::{Caps, State};
+use crate::step::{Ambient, KeepCaps, Step};
+use crate::who;
 
 /// The facts of the host that the plan depends on.
 #[derive(Debug, Default)]
@@ -21,48 +26,20 @@ pub struct Host {
     pub state: State,
     /// The ids now.
     pub ids: Ids,
+    /// Who started this process.
+    pub parent: pid_t,
     /// The user's shell, where no COMMAND was given.
     pub shell: Option<OsString>,
-    /// /etc/passwd of the root as it is now, where it is needed.
+    /// /etc/passwd of the root that COMMAND will have, where it is needed.
     pub passwd: Vec<u8>,
     /// /etc/group, where it is needed.
     pub group: Vec<u8>,
-}
-
-impl Host {
-    /// Reads them.
-    pub fn read(cli: &Cli) -> Result<Self, Fail> {
-        let read = |name: &str, needed: bool| {
-            if !needed {
-                return Ok(Vec::new());
-            }
-            passwd::read(&Root::open(Path::new("/")).cannot("open", "/")?, name)
-        };
-        Ok(Self {
-            state: State::read()?,
-            ids: if cli.names_ids() { Ids::read()? } else { Ids::now()? },
-            passwd: read("passwd", cli.user.is_some())?,
-            group: read("group", cli.user.is_some())?,
-            shell: cli.link.command.is_empty().then(shell::program),
-        })
-    }
-}
-
-/// One thing to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// capset(2): make effective what the next steps take.
-    Raise(State),
-    /// prctl(2) `PR_CAPBSET_DROP` of one capability.
-    Bounding(u8),
-    /// Another user.
-    Ids(ids::Step),
-    /// capset(2): effective, permitted and inheritable at once.
-    Lower(State),
-    /// prctl(2) `PR_SET_NO_NEW_PRIVS`.
-    NoNewPrivs,
-    /// Reading everything back.
-    Verify(State),
+    /// The file that --profile names.
+    pub profile: Vec<u8>,
+    /// What the file of --from-file-caps has.
+    pub file_caps: Option<FileCaps>,
+    /// The variables that --reset-env leaves.
+    pub terminal: Vec<std::ffi::CString>,
 }
 
 /// What cap-drop is going to do.
@@ -70,267 +47,238 @@ pub enum Step {
 pub struct Plan {
     /// In this order.
     pub steps: Vec<Step>,
+    /// The privileges after them.
+    pub end: State,
+    /// The uid after them.
+    pub uid: u32,
 }
 
 impl Plan {
     /// Decides.
     ///
     /// # Errors
-    /// When the options contradict each other or a user cannot be found.
+    /// When the options contradict each other, a user cannot be found, or something is
+    /// asked for that nobody can give.
     pub fn new(cli: &Cli, host: &Host) -> Result<Self, Fail> {
-        let kept = kept(cli)?;
-        let target = target(cli, host)?;
+        refuse_what_exec_undoes(cli)?;
+        let target = who::target(cli, host)?;
         let ids = ids::steps(&target, &host.ids)?;
-        let now = &host.state;
-        let meant = meant(cli, now, kept, target.uid);
-        let drops = now.bounding.without(meant.bounding);
+        let meant = meant(cli, host, target.uid)?;
+        let mut order = Order { now: host.state, uids: host.ids.uids, steps: Vec::new() };
 
         // 1. Rights that are permitted may have to be made effective.
-        let mut steps = Vec::new();
-        let raised = raised(now, !drops.is_empty(), &ids);
-        if raised != *now {
-            steps.push(Step::Raise(raised.clone()));
-        }
-        // 2. The bounding set: takes CAP_SETPCAP, which goes with the uid.
-        steps.extend(drops.each().map(|(number, _)| Step::Bounding(number)));
-        // 3. Groups, gid, uid: take CAP_SETGID and CAP_SETUID.
-        steps.extend(ids.iter().cloned().map(Step::Ids));
-        // 4. The other sets: to take away takes nothing. The ambient set follows them.
-        let sets = |s: &State| (s.effective, s.permitted, s.inheritable, s.ambient);
-        if !ids.is_empty() || sets(&raised) != sets(&meant) {
-            steps.push(Step::Lower(meant.clone()));
-        }
-        // 5. Last: a security module may tie its own transitions to it.
-        if meant.no_new_privs && !now.no_new_privs {
-            steps.push(Step::NoNewPrivs);
-        }
-        // 6. The kernel and the C library have been known to do less than was asked.
+        order.raise(cli, &ids, &meant);
+        // 2. What takes rights or this /proc, and has nothing to do with the sets.
+        order.steps.extend(settings(cli));
+        // 3. The root: /proc was needed above, the ids' names were read from it.
+        order.steps.extend(cli.root.clone().map(Step::Root));
+        // 4. What becomes inheritable, while it is in the bounding set and permitted.
+        order.inherit(&meant);
+        // 5. The bounding set: takes CAP_SETPCAP, which goes with the uid.
+        order.bounding(meant.caps.bounding);
+        // 6. Groups, gid, uid: take CAP_SETGID and CAP_SETUID.
+        order.ids(&ids, &meant)?;
+        // 7. The other sets at once, but for CAP_SETPCAP where step 9 takes it.
+        order.sets(&meant);
+        // 8. Ambient: permitted and inheritable by now, and a change of the uid clears it.
+        order.ambient(meant.caps.ambient)?;
+        // 9. Securebits: they could forbid steps 6 and 8, and may be locked.
+        order.securebits(meant.securebits)?;
+        order.sets(&meant);
+        // 10. After every change of credentials, which clears it.
+        let signal = cli.pdeathsig.map(number);
+        order.steps.extend(signal.map(Step::DeathSignal));
+        // 11. Last: a security module may tie its own transitions to it.
+        order.no_new_privs(meant.no_new_privs);
+        // 12. The kernel and the C library have been known to do less than was asked.
+        let Order { now: end, mut steps, .. } = order;
         if !steps.is_empty() {
-            steps.push(Step::Verify(meant));
+            steps.push(Step::Verify(end));
         }
-        Ok(Self { steps })
+        let uid = target.uid.unwrap_or(host.ids.uids[1]);
+        if cli.reset_env {
+            steps.push(Step::Environment(environment::of(uid, host)));
+        }
+        Ok(Self { steps, end, uid })
     }
 }
 
-/// What is to be left at most.
-fn kept(cli: &Cli) -> Result<CapSet, Fail> {
-    let union = |lists: &[CapSet]| lists.iter().fold(CapSet::NONE, |all, l| all.or(*l));
-    let dropped = union(&cli.drop);
-    let keep = (!cli.keep.is_empty()).then(|| union(&cli.keep));
-    let both = keep.unwrap_or(CapSet::NONE).and(dropped);
-    if !both.is_empty() {
-        let text = both.to_string();
-        let first = text.split(',').next().unwrap_or_default();
-        return Err(Fail::cannot("keep", first, "it is to be dropped as well")
-            .hint("--keep alone drops all others"));
+/// execve(2) makes every process dumpable again whose file its user can read.
+fn refuse_what_exec_undoes(cli: &Cli) -> Result<(), Fail> {
+    if cli.dumpable == Some(YesNo::No) {
+        return Err(Fail::new("cannot make COMMAND undumpable: execve(2) undoes it")
+            .hint("--rlimit core=0 leaves no core file"));
     }
-    let keep = keep.or(cli.profile.map(crate::cli::Profile::set));
-    Ok(keep.unwrap_or(CapSet::ALL).without(dropped))
+    Ok(())
 }
 
-/// Who to become. Another id without a word on groups leaves none of the caller's.
-fn target(cli: &Cli, host: &Host) -> Result<Target, Fail> {
-    let account = cli
-        .user
-        .as_ref()
-        .map(|who| Account::find(who, &host.passwd, &host.group))
-        .transpose()?;
-    let uid = account.as_ref().map(|a| a.uid).or(cli.uid);
-    let gid = account.as_ref().map(|a| a.gid).or(cli.gid);
-    let groups = if cli.clear_groups || !cli.groups.is_empty() {
-        Groups::Exactly(cli.groups.clone())
-    } else if let Some(account) = account {
-        Groups::Mapped(account.groups)
-    } else if uid.is_some() || gid.is_some() {
-        Groups::Mapped(Vec::new())
-    } else {
-        Groups::Kept
-    };
-    Ok(Target { uid, gid, groups })
-}
-
-/// The privileges as they are to be in the end.
-///
-/// Who becomes an ordinary user has the bounding set left and nothing else, as in
-/// docker. A profile leaves nothing inheritable (CVE-2022-24769).
-fn meant(cli: &Cli, now: &State, kept: CapSet, uid: Option<u32>) -> State {
-    let active = if uid.is_some_and(|uid| uid != 0) { CapSet::NONE } else { kept };
-    let inheritable = if cli.profile.is_some() { CapSet::NONE } else { active };
-    State {
-        bounding: now.bounding.and(kept),
-        permitted: now.permitted.and(active),
-        effective: now.effective.and(active),
-        inheritable: now.inheritable.and(inheritable),
-        ambient: now.ambient.and(inheritable),
-        no_new_privs: now.no_new_privs || cli.no_new_privs,
+fn number(signal: DeathSignal) -> c_int {
+    match signal {
+        DeathSignal::Clear => 0,
+        DeathSignal::Send(number) => number,
     }
 }
 
-/// The state with what the steps take made effective, as far as it is permitted.
-fn raised(now: &State, drops: bool, ids: &[ids::Step]) -> State {
-    let needed = ids.iter().map(|step| match step {
-        ids::Step::Groups(_) | ids::Step::Gid(_) => Capability::CAP_SETGID,
-        ids::Step::Uid(_) => Capability::CAP_SETUID,
-    });
-    let needed = needed
-        .chain(drops.then_some(Capability::CAP_SETPCAP))
-        .fold(CapSet::NONE, |all, one| all.or(one.into()));
-    State { effective: now.effective.or(now.permitted.and(needed)), ..now.clone() }
+fn settings(cli: &Cli) -> Vec<Step> {
+    let mut steps = Vec::new();
+    steps.extend(cli.selinux_label.clone().map(Label::SeLinux).map(Step::Label));
+    steps.extend(cli.apparmor_profile.clone().map(Label::AppArmor).map(Step::Label));
+    steps.extend(cli.oom_score_adj.map(Step::OomScoreAdj));
+    steps.extend(cli.rlimit.iter().copied().map(Step::Rlimit));
+    steps.extend(cli.nice.map(Step::Nice));
+    steps.extend(cli.umask.map(Step::Umask));
+    steps
 }
 
-impl Explain for Step {
-    fn call(&self) -> String {
-        match self {
-            Self::Raise(state) => format!("capset(effective={:#x})", state.effective.0),
-            Self::Bounding(number) => {
-                format!("prctl(PR_CAPBSET_DROP, {})", CapSet::one(*number))
+/// The steps so far, and what the kernel has made of them.
+struct Order {
+    now: State,
+    uids: [u32; 3],
+    steps: Vec<Step>,
+}
+
+impl Order {
+    fn capset(&mut self, to: Caps, step: fn(Caps) -> Step) {
+        self.now = kernel::capset(&self.now, &to);
+        self.steps.push(step(to));
+    }
+
+    /// Makes effective what the steps take, as far as it is permitted.
+    fn raise(&mut self, cli: &Cli, ids: &[ids::Step], meant: &State) {
+        let now = self.now.caps;
+        let needs_setpcap = !now.bounding.without(meant.caps.bounding).is_empty()
+            || self.now.securebits != meant.securebits
+            || !now.inheritable.or(now.permitted).has(meant.caps.inheritable);
+        let sets_limits = !cli.rlimit.is_empty() || cli.oom_score_adj.is_some();
+        let needed = ids.iter().map(|step| match step {
+            ids::Step::Groups(_) | ids::Step::Gid(_) => Capability::CAP_SETGID,
+            ids::Step::Uid(_) => Capability::CAP_SETUID,
+        });
+        let needed = needed
+            .chain(needs_setpcap.then_some(Capability::CAP_SETPCAP))
+            .chain(cli.root.is_some().then_some(Capability::CAP_SYS_CHROOT))
+            .chain(cli.nice.is_some().then_some(Capability::CAP_SYS_NICE))
+            .chain(sets_limits.then_some(Capability::CAP_SYS_RESOURCE))
+            .fold(CapSet::NONE, |all, one| all.or(one.into()));
+        let lacks = now.permitted.and(needed).without(now.effective);
+        if !lacks.is_empty() {
+            let effective = now.effective.or(lacks);
+            self.capset(Caps { effective, ..now }, Step::Raise);
+        }
+    }
+
+    /// capset(2) adds nothing that the bounding set lacks.
+    fn inherit(&mut self, meant: &State) {
+        let now = self.now.caps;
+        let inheritable = now.inheritable.or(meant.caps.inheritable);
+        if inheritable != now.inheritable {
+            self.capset(Caps { inheritable, ..now }, Step::Capset);
+        }
+    }
+
+    fn bounding(&mut self, to: CapSet) {
+        let drops = self.now.caps.bounding.without(to);
+        self.steps.extend(drops.each().map(|(number, _)| Step::Bounding(number)));
+        self.now.caps.bounding = self.now.caps.bounding.and(to);
+    }
+
+    fn ids(&mut self, steps: &[ids::Step], meant: &State) -> Result<(), Fail> {
+        for step in steps {
+            if let ids::Step::Uid(uid) = step {
+                self.keep_caps(*uid, meant)?;
+                self.now = kernel::setresuid(&self.now, self.uids, *uid);
+                self.uids = [*uid; 3];
             }
-            Self::Ids(step) => step.call(),
-            Self::Lower(state) => format!(
-                "capset(effective={:#x}, permitted={:#x}, inheritable={:#x})",
-                state.effective.0, state.permitted.0, state.inheritable.0
-            ),
-            Self::NoNewPrivs => "prctl(PR_SET_NO_NEW_PRIVS, 1)".to_owned(),
-            Self::Verify(_) => "capget(); prctl(PR_CAPBSET_READ, …)".to_owned(),
+            self.steps.push(Step::Ids(step.clone()));
+        }
+        Ok(())
+    }
+
+    /// keep_caps, where the next uid would take what is to stay.
+    fn keep_caps(&mut self, uid: u32, meant: &State) -> Result<(), Fail> {
+        let needed = self.sets_for(meant).permitted;
+        let left = kernel::setresuid(&self.now, self.uids, uid).caps.permitted;
+        if left.has(needed) {
+            return Ok(());
+        }
+        if self.now.securebits.has(Securebits::KEEP_CAPS_LOCKED) {
+            let reason = "keep_caps is locked here";
+            return Err(Fail::cannot("keep", needed.to_string(), reason));
+        }
+        self.now.securebits = self.now.securebits.or(Securebits::KEEP_CAPS);
+        self.steps.push(Step::KeepCaps(KeepCaps::On));
+        Ok(())
+    }
+
+    /// The sets that are meant, with what a change of the securebits takes.
+    fn sets_for(&self, meant: &State) -> Caps {
+        let unlike = Securebits::KEEP_CAPS;
+        let same =
+            self.now.securebits.without(unlike) == meant.securebits.without(unlike);
+        let own = if same { CapSet::NONE } else { Capability::CAP_SETPCAP.into() };
+        let own = self.now.caps.permitted.and(own);
+        let permitted = meant.caps.permitted.or(own);
+        Caps { permitted, effective: meant.caps.effective.or(own), ..meant.caps }
+    }
+
+    fn sets(&mut self, meant: &State) {
+        let to = self.sets_for(meant);
+        let now = self.now.caps;
+        let sets = |c: Caps| (c.effective, c.permitted, c.inheritable);
+        if sets(now) != sets(to) {
+            self.capset(to, Step::Capset);
         }
     }
 
-    fn why(&self) -> String {
-        match self {
-            Self::Raise(_) => "the next steps take them".to_owned(),
-            Self::Bounding(_) => "no exec gives it back".to_owned(),
-            Self::Ids(step) => step.why(),
-            Self::Lower(state) => format!("permitted: {}", state.permitted),
-            Self::NoNewPrivs => "setuid bits and file capabilities do nothing".to_owned(),
-            Self::Verify(_) => "COMMAND is run only if all that was done".to_owned(),
+    fn ambient(&mut self, to: CapSet) -> Result<(), Fail> {
+        let now = self.now.caps.ambient;
+        let (extra, lacks) = (now.without(to), to.without(now));
+        if self.now.securebits.has(Securebits::NO_CAP_AMBIENT_RAISE)
+            && let Some(one) = lacks.first()
+        {
+            let reason = "the securebits have no_cap_ambient_raise here";
+            return Err(Fail::cannot("make ambient", one, reason));
+        }
+        if extra == now && !extra.is_empty() {
+            self.steps.push(Step::Ambient(Ambient::Clear));
+        } else {
+            let lower = extra.each().map(|(n, _)| Step::Ambient(Ambient::Lower(n)));
+            self.steps.extend(lower);
+        }
+        let raise = lacks.each().map(|(n, _)| Step::Ambient(Ambient::Raise(n)));
+        self.steps.extend(raise);
+        self.now.caps.ambient = to;
+        Ok(())
+    }
+
+    fn securebits(&mut self, to: Securebits) -> Result<(), Fail> {
+        let now = self.now.securebits;
+        if now == to {
+            return Ok(());
+        }
+        if now.without(Securebits::KEEP_CAPS) == to {
+            self.steps.push(Step::KeepCaps(KeepCaps::Off));
+            self.now.securebits = to;
+            return Ok(());
+        }
+        let changed = now.without(to).or(to.without(now));
+        let locked = Securebits(changed.0 & now.locked().0);
+        if locked != Securebits::default() {
+            let reason = "locked here, and no process unlocks it";
+            return Err(Fail::cannot("change securebit", locked.to_string(), reason));
+        }
+        self.steps.push(Step::Securebits(to));
+        self.now.securebits = to;
+        Ok(())
+    }
+
+    fn no_new_privs(&mut self, wanted: bool) {
+        if wanted && !self.now.no_new_privs {
+            self.steps.push(Step::NoNewPrivs);
+            self.now.no_new_privs = true;
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn host() -> Host {
-        let own = CapSet(0x1ff_feff_ffff);
-        let state =
-            State { bounding: own, permitted: own, effective: own, ..State::default() };
-        let passwd = b"root:x:0:0::/root:/bin/ash\nwww:x:33:33::/:\n".to_vec();
-        let group = b"www:x:33:\nadm:x:4:www\n".to_vec();
-        Host { state, passwd, group, ..Host::default() }
-    }
-
-    fn plan(args: &[&str], host: &Host) -> Result<Plan, String> {
-        let args = ["cap-drop"].iter().chain(args).map(OsString::from).collect();
-        let cli: Cli = common::cli::parse(args).map_err(|f| f.text)?;
-        Plan::new(&cli, host).map_err(|f| f.text)
-    }
-
-    fn calls(args: &[&str]) -> Vec<String> {
-        let plan = plan(args, &host()).unwrap();
-        plan.steps.iter().map(Step::call).collect()
-    }
-
-    const READ_BACK: &str = "capget(); prctl(PR_CAPBSET_READ, …)";
-
-    #[test]
-    fn a_dropped_capability_leaves_every_set() {
-        assert_eq!(
-            calls(&["--drop", "net_raw,22", "--drop", "net_raw"]),
-            [
-                "prctl(PR_CAPBSET_DROP, cap_net_raw)",
-                "prctl(PR_CAPBSET_DROP, cap_sys_boot)",
-                "capset(effective=0x1fffebfdfff, permitted=0x1fffebfdfff, inheritable=0x0)",
-                READ_BACK,
-            ]
-        );
-    }
-
-    #[test]
-    fn another_user_comes_after_the_bounding_set_and_has_nothing_left() {
-        assert_eq!(
-            calls(&["--user", "www", "--drop", "kill", "--no-new-privs"]),
-            [
-                "prctl(PR_CAPBSET_DROP, cap_kill)",
-                "setgroups([33, 4])",
-                "setresgid(33, 33, 33)",
-                "setresuid(33, 33, 33)",
-                "capset(effective=0x0, permitted=0x0, inheritable=0x0)",
-                "prctl(PR_SET_NO_NEW_PRIVS, 1)",
-                READ_BACK,
-            ]
-        );
-    }
-
-    #[test]
-    fn the_order_of_the_options_does_not_matter() {
-        let one = ["--uid", "5", "--gid", "6", "--groups", "7,8", "--keep", "chown"];
-        let other = ["--keep", "chown", "--groups", "7,8", "--gid", "6", "--uid", "5"];
-
-        assert_eq!(calls(&one), calls(&other));
-    }
-
-    #[test]
-    fn another_id_leaves_no_group_of_the_callers() {
-        let here = Host { ids: Ids { groups: vec![0, 27], ..Ids::default() }, ..host() };
-        let first = |args: &[&str]| plan(args, &here).unwrap().steps[0].call();
-
-        assert_eq!(first(&["--uid", "5"]), "setgroups([])");
-        assert_eq!(first(&["--uid", "5", "--groups", "27"]), "setgroups([27])");
-        assert_eq!(first(&["--clear-groups"]), "setgroups([])");
-        assert_eq!(first(&["--user", "www:4"]), "setgroups([4])");
-    }
-
-    #[test]
-    fn what_is_lacked_already_is_no_error_and_needs_no_step() {
-        assert_eq!(calls(&["--drop", "sys_resource,41,63"]), [""; 0]);
-        assert_eq!(calls(&["--keep", "all"]), [""; 0]);
-        assert_eq!(calls(&[]), [""; 0]);
-    }
-
-    #[test]
-    fn what_is_permitted_only_is_made_effective_for_the_steps_that_take_it() {
-        let mut host = host();
-        host.state.effective = CapSet::NONE;
-
-        let plan = plan(&["--drop", "kill", "--gid", "1"], &host).unwrap();
-
-        assert_eq!(plan.steps[0].call(), "capset(effective=0x140)");
-    }
-
-    #[test]
-    fn contradictions_are_refused() {
-        for (args, text) in [
-            (
-                &["--keep", "kill,chown", "--drop", "all"][..],
-                "cannot keep 'cap_chown': it is to be dropped as well; --keep alone drops all others",
-            ),
-            (
-                &["--user", "nobody"],
-                "cannot find user 'nobody': not in /etc/passwd; a number needs no line there",
-            ),
-            (
-                &["--drop", "net_row"],
-                "invalid value 'net_row' for '--drop <LIST>': 'net_row' is no capability, see capabilities(7); try 'cap-drop --help'",
-            ),
-            (
-                &["--uid", "4294967295"],
-                "invalid value '4294967295' for '--uid <UID>': not an id from 0 to 4294967294; try 'cap-drop --help'",
-            ),
-            (
-                &["--user", ""],
-                "invalid value '' for '--user <USER>': no user is named; try 'cap-drop --help'",
-            ),
-            (
-                &["--groups", "1,4294967296"],
-                "invalid value '4294967296' for '--groups <GIDS>': not an id from 0 to 4294967294; try 'cap-drop --help'",
-            ),
-            (
-                &["--profile", "docker", "--keep", "kill"],
-                "the argument '--profile <NAME>' cannot be used with '--keep <LIST>'; try 'cap-drop --help'",
-            ),
-        ] {
-            assert_eq!(plan(args, &host()).unwrap_err(), text);
-        }
-    }
-}
+mod tests;

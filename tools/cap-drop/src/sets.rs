@@ -5,54 +5,11 @@ use std::fmt;
 use caps::Capability;
 use common::fail::quote;
 
+use crate::describe;
+
 /// Capabilities by number; those that have no name here yet are kept as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CapSet(pub u64);
-
-/// Those with names, in the order of their numbers: capabilities(7).
-const KNOWN: [Capability; 41] = [
-    Capability::CAP_CHOWN,
-    Capability::CAP_DAC_OVERRIDE,
-    Capability::CAP_DAC_READ_SEARCH,
-    Capability::CAP_FOWNER,
-    Capability::CAP_FSETID,
-    Capability::CAP_KILL,
-    Capability::CAP_SETGID,
-    Capability::CAP_SETUID,
-    Capability::CAP_SETPCAP,
-    Capability::CAP_LINUX_IMMUTABLE,
-    Capability::CAP_NET_BIND_SERVICE,
-    Capability::CAP_NET_BROADCAST,
-    Capability::CAP_NET_ADMIN,
-    Capability::CAP_NET_RAW,
-    Capability::CAP_IPC_LOCK,
-    Capability::CAP_IPC_OWNER,
-    Capability::CAP_SYS_MODULE,
-    Capability::CAP_SYS_RAWIO,
-    Capability::CAP_SYS_CHROOT,
-    Capability::CAP_SYS_PTRACE,
-    Capability::CAP_SYS_PACCT,
-    Capability::CAP_SYS_ADMIN,
-    Capability::CAP_SYS_BOOT,
-    Capability::CAP_SYS_NICE,
-    Capability::CAP_SYS_RESOURCE,
-    Capability::CAP_SYS_TIME,
-    Capability::CAP_SYS_TTY_CONFIG,
-    Capability::CAP_MKNOD,
-    Capability::CAP_LEASE,
-    Capability::CAP_AUDIT_WRITE,
-    Capability::CAP_AUDIT_CONTROL,
-    Capability::CAP_SETFCAP,
-    Capability::CAP_MAC_OVERRIDE,
-    Capability::CAP_MAC_ADMIN,
-    Capability::CAP_SYSLOG,
-    Capability::CAP_WAKE_ALARM,
-    Capability::CAP_BLOCK_SUSPEND,
-    Capability::CAP_AUDIT_READ,
-    Capability::CAP_PERFMON,
-    Capability::CAP_BPF,
-    Capability::CAP_CHECKPOINT_RESTORE,
-];
 
 impl CapSet {
     /// No capability.
@@ -66,9 +23,9 @@ impl CapSet {
     /// What podman leaves: docker's without NET_RAW, MKNOD, AUDIT_WRITE.
     pub const PODMAN: Self = Self(0x8004_05fb);
 
-    /// The set of one.
-    pub fn one(number: u8) -> Self {
-        Self(1_u64.checked_shl(number.into()).unwrap_or(0))
+    /// The set of one of the numbers from 0 to 63.
+    pub const fn one(number: u8) -> Self {
+        if number < 64 { Self(1 << number) } else { Self::NONE }
     }
 
     /// What is in either.
@@ -87,6 +44,16 @@ impl CapSet {
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
+    }
+
+    /// Whether all of the other are in this.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The name of the first, where there is one: for a complaint.
+    pub fn first(self) -> Option<String> {
+        self.each().next().map(|(number, _)| name(number))
     }
 
     /// Whether there is none.
@@ -117,10 +84,9 @@ impl fmt::Display for CapSet {
     }
 }
 
-fn name(number: u8) -> String {
-    KNOWN
-        .get(usize::from(number))
-        .map_or_else(|| number.to_string(), |known| known.to_string().to_lowercase())
+/// `cap_net_raw`; the number alone where it has no name here.
+pub fn name(number: u8) -> String {
+    describe::name(number).map_or_else(|| number.to_string(), str::to_owned)
 }
 
 /// A list of names as people write them: `cap_net_raw,NET_ADMIN,13,all`.
@@ -140,31 +106,21 @@ pub fn parse_or_none(text: &str) -> Result<CapSet, String> {
 }
 
 fn parse_one(word: &str) -> Result<CapSet, String> {
-    let upper = word.to_ascii_uppercase();
-    let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
-    if upper == "ALL" {
+    let lower = word.to_ascii_lowercase();
+    let bare = lower.strip_prefix("cap_").unwrap_or(&lower);
+    if lower == "all" {
         return Ok(CapSet::ALL);
     }
     let is_number = !bare.is_empty() && bare.bytes().all(|b| b.is_ascii_digit());
     let number = is_number.then(|| bare.parse().ok()).flatten();
-    // A name needs a letter that is not the prefix's; the table has them all.
-    let found = number.filter(|n| *n < 64).map(CapSet::one).or_else(|| {
-        let known: Capability = format!("CAP_{bare}").parse().ok()?;
-        Some(known.into())
-    });
+    let named = || describe::number(format!("cap_{bare}").as_bytes());
+    let found = number.filter(|n| *n < 64).or_else(named).map(CapSet::one);
     found.ok_or_else(|| format!("{} is no capability, see capabilities(7)", quote(word)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_table_is_in_the_order_of_the_numbers() {
-        for (number, known) in KNOWN.iter().enumerate() {
-            assert_eq!(usize::from(known.index()), number);
-        }
-    }
 
     #[test]
     fn a_name_is_understood_in_every_form() {

@@ -22,8 +22,9 @@ pub use own::{Inside, Own};
 pub use tries::Tries;
 pub use value::{Join, New, Owner, Setgroups, Spread};
 
+use common::parse::signal;
 use table::TABLE;
-use value::{group, hostname, join, owner, seconds, signal, user};
+use value::{group, hostname, join, owner, seconds, user};
 
 /// Run a program in new namespaces
 #[derive(Parser, Debug, Default)]

@@ -2,11 +2,12 @@
 
 use common::cli::fd;
 use common::idmap::source;
+use common::parse::signal;
 use common::quick::{Opt, Set};
 
 use clap::ValueEnum;
 
-use super::value::{group, hostname, join, owner, seconds, signal, user};
+use super::value::{group, hostname, join, owner, seconds, user};
 use super::{Cli, Inside, New, Setgroups, Spread};
 
 fn new(into: &mut Option<New>, file: Option<&str>) -> Option<()> {

@@ -5,8 +5,6 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use common::nstype::{KINDS, Ns};
-use nix::libc::c_int;
-use nix::sys::signal::Signal;
 
 /// A namespace to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,20 +115,6 @@ pub(super) fn hostname(text: &str) -> Result<OsString, String> {
     Err("a name has 1 to 64 bytes".to_owned())
 }
 
-/// `KILL`, `SIGKILL` or 9.
-pub(super) fn signal(text: &str) -> Result<c_int, String> {
-    let name = text.to_ascii_uppercase();
-    let name = name.strip_prefix("SIG").unwrap_or(&name);
-    let is_called = |n: &c_int| {
-        let signal = Signal::try_from(*n);
-        signal.is_ok_and(|signal| signal.as_str().strip_prefix("SIG") == Some(name))
-    };
-    let numbered = text.parse().ok().filter(|n| (1..=64).contains(n));
-    numbered
-        .or_else(|| (1..32).find(is_called))
-        .ok_or_else(|| "no signal is called so".to_owned())
-}
-
 /// Nanoseconds are not asked for: time_namespaces(7) takes whole seconds here.
 pub(super) fn seconds(text: &str) -> Result<i64, String> {
     text.parse().map_err(|_| "not a number of seconds".to_owned())
@@ -161,16 +145,6 @@ mod tests {
         assert_eq!(user("0"), Ok(0));
         assert_eq!(user("root"), Ok(0));
         assert!(user("no such user").is_err() && user("4294967295").is_err());
-    }
-
-    #[test]
-    fn signals_have_names_and_numbers() {
-        for text in ["KILL", "SIGKILL", "kill", "9"] {
-            assert_eq!(signal(text), Ok(9), "{text}");
-        }
-        for text in ["", "SIG", "0", "65", "-9", "NOPE"] {
-            assert!(signal(text).is_err(), "{text}");
-        }
     }
 
     #[test]

@@ -2,9 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs, statfs};
 
 use crate::nstype::INITIAL_USERNS;
 use crate::{Context, Fail};
@@ -21,8 +24,13 @@ pub fn in_initial_userns() -> Result<bool, Fail> {
 
 /// Whether /proc is procfs: an image can have files of any kind there.
 pub fn is_mounted() -> bool {
-    nix::sys::statfs::statfs("/proc")
-        .is_ok_and(|fs| fs.filesystem_type() == nix::sys::statfs::PROC_SUPER_MAGIC)
+    statfs("/proc").is_ok_and(|fs| fs.filesystem_type() == PROC_SUPER_MAGIC)
+}
+
+/// Whether an open file is procfs's own. What is written to another that lies in its place
+/// changes nothing (CVE-2025-52881).
+pub fn is_own(file: impl AsFd) -> bool {
+    fstatfs(file).is_ok_and(|fs| fs.filesystem_type() == PROC_SUPER_MAGIC)
 }
 
 /// A line of /proc/self/mountinfo, proc_pid_mountinfo(5).

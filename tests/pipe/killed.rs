@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::{CHAIN, chain, image_with, unpack};
 
 /// The process and all its descendants, parents first.
-fn family(pid: i32) -> Vec<i32> {
+pub(crate) fn family(pid: i32) -> Vec<i32> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let children = std::fs::read_to_string(path).unwrap_or_default();
     let below = children.split_whitespace().flat_map(|c| family(c.parse().unwrap()));

@@ -8,10 +8,12 @@
 )]
 
 mod container;
+mod cve;
 mod examples;
 mod faults;
 mod images;
 mod killed;
+mod race;
 mod tutorials;
 
 use std::path::Path;

@@ -20,8 +20,6 @@ mod files;
 mod mounts;
 #[path = "root-pivot/root.rs"]
 mod root;
-#[path = "root-pivot/hostile.rs"]
-mod userns_hostile;
 #[path = "root-pivot/volumes.rs"]
 mod volumes;
 

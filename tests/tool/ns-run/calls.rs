@@ -63,7 +63,7 @@ mod userns {
         are(
             &["-r"],
             &expect![[r#"
-                poll geteuid getegid unshare openat write pread64 close openat write close openat write pread64 close
+                poll geteuid getegid unshare openat fstatfs write pread64 close openat fstatfs write close openat fstatfs write pread64 close
             "#]],
         );
     }
@@ -74,14 +74,14 @@ mod userns {
         are(
             &["-rpf", "--mount-proc"],
             &expect![[r#"
-                poll geteuid getegid open unshare openat write pread64 close openat write close openat write pread64 close rt_sigprocmask rt_sigaction getpid pidfd_open clone3 close
+                poll geteuid getegid open unshare openat fstatfs write pread64 close openat fstatfs write close openat fstatfs write pread64 close rt_sigprocmask rt_sigaction getpid pidfd_open clone3 close
                 rt_sigaction rt_sigprocmask prctl poll mount mount
             "#]],
         );
         are(
             &["-Urmnpuif"],
             &expect![[r#"
-                poll geteuid getegid open unshare openat write pread64 close openat write close openat write pread64 close rt_sigprocmask rt_sigaction getpid pidfd_open clone3 close
+                poll geteuid getegid open unshare openat fstatfs write pread64 close openat fstatfs write close openat fstatfs write pread64 close rt_sigprocmask rt_sigaction getpid pidfd_open clone3 close
                 rt_sigaction rt_sigprocmask prctl poll mount socket ioctl close
             "#]],
         );

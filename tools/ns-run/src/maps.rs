@@ -1,10 +1,10 @@
 //! The id maps of a new user namespace: which, and who may write them.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use common::fail::Hint;
 use common::idmap::{Block, IdMap, Range, Source};
-use common::{Context, Fail};
+use common::{Context, Fail, proc};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
@@ -138,13 +138,7 @@ impl Maps {
         if let Some(rule) = self.setgroups {
             let path = format!("/proc/{process}/setgroups");
             let text = rule.word();
-            let file = openat(
-                AT_FDCWD,
-                path.as_str(),
-                OFlag::O_WRONLY | OFlag::O_CLOEXEC,
-                Mode::empty(),
-            )
-            .cannot("open", &path)?;
+            let file = open(&path, OFlag::O_WRONLY)?;
             nix::unistd::write(&file, text.as_bytes()).cannot("write to", &path)?;
         }
         write_map(process, "gid_map", &self.groups, self.groups_by)
@@ -236,6 +230,16 @@ fn blocks(
     Ok(blocks)
 }
 
+/// A file of the kernel's, and nobody else's.
+fn open(path: &str, flags: OFlag) -> Result<OwnedFd, Fail> {
+    let file = openat(AT_FDCWD, path, flags | OFlag::O_CLOEXEC, Mode::empty())
+        .cannot("open", path)?;
+    if proc::is_own(&file) {
+        return Ok(file);
+    }
+    Err(Fail::cannot("write to", path, "it is not in a file system of type proc"))
+}
+
 fn write_map(process: &str, name: &str, map: &IdMap, by: Writer) -> Result<(), Fail> {
     if map.0.is_empty() {
         return Ok(());
@@ -245,8 +249,7 @@ fn write_map(process: &str, name: &str, map: &IdMap, by: Writer) -> Result<(), F
         newidmap::run(name, process, map)?;
     }
     let flags = if by == Writer::Newidmap { OFlag::O_RDONLY } else { OFlag::O_RDWR };
-    let file = openat(AT_FDCWD, path.as_str(), flags | OFlag::O_CLOEXEC, Mode::empty())
-        .cannot("open", &path)?;
+    let file = open(&path, flags)?;
     if by != Writer::Newidmap {
         nix::unistd::write(&file, map.to_string().as_bytes())
             .cannot("write to", &path)

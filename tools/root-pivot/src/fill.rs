@@ -11,7 +11,6 @@ use common::{Context, Fail, proc, sys};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
-use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
 use crate::bind::Bind;
 use crate::cover::Covers;
@@ -185,7 +184,7 @@ impl Filler {
             self.file(at)
         };
         let place = place.cannot("mount on", at.absolute())?;
-        if !is_proc(mount.as_fd()) {
+        if !proc::is_own(mount) {
             refuse_proc(place.as_fd(), at)?;
             if at.is_in_proc() {
                 return Err(not_proc(at));
@@ -228,11 +227,7 @@ impl Filler {
 
 /// Programs trust what they read in /proc (CVE-2019-16884).
 fn refuse_proc(place: BorrowedFd<'_>, at: &Inside) -> Result<(), Fail> {
-    if is_proc(place) { Err(not_proc(at)) } else { Ok(()) }
-}
-
-fn is_proc(fd: BorrowedFd<'_>) -> bool {
-    fstatfs(fd).is_ok_and(|fs| fs.filesystem_type() == PROC_SUPER_MAGIC)
+    if proc::is_own(place) { Err(not_proc(at)) } else { Ok(()) }
 }
 
 fn not_proc(at: &Inside) -> Fail {

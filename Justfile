@@ -73,6 +73,12 @@ peer-docker:
     cargo build --quiet -p tests --bins
     tests/peer/record.sh tests/peer/img-exec.jsonl
 
+# Ask docker and podman again what tests/peer/cap-drop.jsonl compares cap-drop with
+[group('test')]
+peer-caps:
+    cargo build --quiet -p tests --bins
+    tests/peer/record.sh tests/peer/cap-drop.jsonl
+
 # Fuzz a target of tests/fuzz/fuzz_targets with the nightly toolchain
 [group('test')]
 fuzz TARGET SECONDS="60":

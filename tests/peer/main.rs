@@ -19,6 +19,8 @@ use kit::{Run, need, tool};
 use nix::pty::openpty;
 use serde_json::{Value, json};
 
+mod caps;
+
 const TABLE: &str = include_str!("img-exec.jsonl");
 
 /// The end of a chain as root, in namespaces that hide it from the machine.

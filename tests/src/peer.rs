@@ -47,6 +47,11 @@ impl Case {
         self.words("run")
     }
 
+    /// Whether it is about capabilities, and each engine has its own answer.
+    pub fn is_on_caps(&self) -> bool {
+        self.0.get("see").and_then(Value::as_str) == Some("caps")
+    }
+
     /// What follows the image's name.
     pub fn args(&self) -> Vec<String> {
         self.words("args")
@@ -120,6 +125,17 @@ fn text(value: &Value) -> String {
         }
     }
     all
+}
+
+/// What the probe saw of its capabilities, as masks.
+///
+/// # Panics
+/// When the probe did not print a world.
+pub fn seen_caps(probe: &str) -> Value {
+    let world: Value = serde_json::from_str(probe).expect(probe);
+    let mut caps = world["caps"].clone();
+    caps["no-new-privs"] = world["no-new-privs"].clone();
+    caps
 }
 
 /// What the probe saw, without what is the same in every case that says nothing of it.

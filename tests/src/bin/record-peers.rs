@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{Context, Fail};
 use kit::Run;
-use kit::peer::{CALLER, Case, alike, refusal, seen};
+use kit::peer::{CALLER, Case, alike, refusal, seen, seen_caps};
 use serde_json::Value;
 
 common::entry!("record-peers", run);
@@ -32,7 +32,7 @@ fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
         let [docker, podman] = engines.each_ref().map(|e| e.answer(&case, &archive));
         case.0.insert("docker".to_owned(), docker.clone());
         // podman is the second opinion: kept where it is another.
-        if alike(&podman, &docker) {
+        if !case.is_on_caps() && alike(&podman, &docker) {
             case.0.remove("podman");
         } else {
             case.0.insert("podman".to_owned(), podman);
@@ -138,7 +138,8 @@ impl Engine {
             return refusal(-1, "nothing: it hangs");
         }
         if out.status.success() {
-            return seen(&text(&out.stdout).replace('\r', ""));
+            let text = text(&out.stdout).replace('\r', "");
+            return if case.is_on_caps() { seen_caps(&text) } else { seen(&text) };
         }
         let said = text(&out.stderr).replace(&self.work.display().to_string(), "$TMP");
         // The last lines are "Run 'docker run --help' for more information".

@@ -18,14 +18,18 @@ use crate::state::{Caps, State};
 /// When the options contradict each other, or ask for what nobody can give.
 pub(crate) fn meant(cli: &Cli, host: &Host, uid: Option<u32>) -> Result<State, Fail> {
     let now = &host.state;
-    let base = base(cli, host)?;
+    let mut base = base(cli, host)?;
     let is_ordinary = uid.is_some_and(|uid| uid != 0);
+    // Podman gives a user what was added; docker gives one nothing.
+    if is_ordinary && cli.profile == Some(Profile::Podman) && !cli.add.is_empty() {
+        base.ambient = Some(union(&cli.add));
+    }
     let active = if is_ordinary { CapSet::NONE } else { base.kept };
     let had = now.caps;
 
     let bounding = match asked(&cli.bounding) {
         Some(list) => leave_in_bounding(list, base.kept, &had)?,
-        None => had.bounding.and(base.kept),
+        None => had.bounding.and(base.kept).and(base.bounding),
     };
     let ambient = match asked(&cli.ambient).or(base.ambient) {
         Some(list) => Some(make_ambient(list, base.kept, &had)?),

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use common::Fail;
 use common::fail::quote;
+use common::json::Document;
+use serde_json::Value;
 
 use crate::sets::{self, CapSet};
 
@@ -12,6 +14,8 @@ use crate::sets::{self, CapSet};
 pub(crate) struct Base {
     /// What no set has more than.
     pub(crate) kept: CapSet,
+    /// What is in the bounding set at most.
+    pub(crate) bounding: CapSet,
     /// What is permitted at most.
     pub(crate) permitted: CapSet,
     /// What becomes inheritable, where that is said.
@@ -25,8 +29,9 @@ pub(crate) struct Base {
 impl Base {
     /// At most these.
     pub(crate) const fn of(kept: CapSet) -> Self {
-        let permitted = CapSet::ALL;
-        Self { kept, permitted, inheritable: None, ambient: None, is_profile: false }
+        let (bounding, permitted) = (CapSet::ALL, CapSet::ALL);
+        let (inheritable, ambient) = (None, None);
+        Self { kept, bounding, permitted, inheritable, ambient, is_profile: false }
     }
 
     /// A container's.
@@ -66,6 +71,7 @@ pub(crate) fn podman(base: &Base, drop: CapSet, add: CapSet) -> Result<Base, Fai
     let without = |set: CapSet| set.without(drop.without(add));
     Ok(Base {
         kept: change(base.kept),
+        bounding: change(base.bounding),
         permitted: change(base.permitted),
         inheritable: base.inheritable.map(without),
         ambient: base.ambient.map(without),
@@ -73,11 +79,46 @@ pub(crate) fn podman(base: &Base, drop: CapSet, add: CapSet) -> Result<Base, Fai
     })
 }
 
-/// The profile that a file holds: names, with commas, blanks and lines between them.
+/// The profile that a file holds: names, with commas, blanks and lines between them, or
+/// the `process.capabilities` of an OCI runtime's config.json.
 pub(crate) fn read(path: &Path, text: &[u8]) -> Result<Base, Fail> {
     let bad = |reason: String| Fail::cannot("read profile", path, reason);
-    let text = std::str::from_utf8(text).map_err(|_| bad("it is no text".to_owned()))?;
+    if text.trim_ascii_start().starts_with(b"{") {
+        let document = Document::parse(path.display().to_string(), text.to_vec())?;
+        return oci(&document.value).map_err(bad);
+    }
+    let text = str::from_utf8(text).map_err(|_| bad("it is no text".to_owned()))?;
     names(text).map(Base::customary).map_err(bad)
+}
+
+/// config.md of the OCI runtime specification: a set that is not there is empty.
+fn oci(config: &Value) -> Result<Base, String> {
+    let found = config.pointer("/process/capabilities");
+    let sets = found.or_else(|| config.get("capabilities")).unwrap_or(config);
+    let names = ["bounding", "permitted", "effective", "inheritable", "ambient"];
+    let sets =
+        sets.as_object().filter(|sets| names.iter().any(|n| sets.contains_key(*n)));
+    let sets = sets.ok_or("it has no process.capabilities")?;
+    let set = |name: &str| {
+        let list =
+            sets.get(name).map_or(Some(&[][..]), |v| v.as_array().map(Vec::as_slice));
+        let list = list.ok_or_else(|| format!("{name} is no array"))?;
+        list.iter().try_fold(CapSet::NONE, |all, word| {
+            let word = word.as_str().ok_or_else(|| format!("{name} has no names"))?;
+            Ok::<_, String>(all.or(sets::parse(word)?))
+        })
+    };
+    let [bounding, permitted, _, inheritable, ambient] = names.map(set);
+    let (bounding, permitted) = (bounding?, permitted?);
+    let (inheritable, ambient) = (inheritable?, ambient?);
+    Ok(Base {
+        kept: bounding.or(permitted).or(inheritable).or(ambient),
+        bounding,
+        permitted,
+        inheritable: Some(inheritable),
+        ambient: Some(ambient),
+        is_profile: true,
+    })
 }
 
 /// `#` begins a comment.

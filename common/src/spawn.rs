@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::fs;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -222,10 +223,23 @@ impl Child {
 
     /// Waits for the end, forwarding signals meanwhile.
     pub fn wait(&self) -> Result<Ended, Fail> {
+        loop {
+            if let Some(ended) = self.wait_until(None)? {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// As [`Child::wait`], until some time at most: none where it still runs then.
+    pub fn wait_until(&self, deadline: Option<Instant>) -> Result<Option<Ended>, Fail> {
         let all = SigSet::all();
         loop {
             if let Some(ended) = self.look()? {
-                return Ok(ended);
+                return Ok(Some(ended));
+            }
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(None);
             }
             if self.tie.as_ref().is_some_and(|tie| is_dead(tie.as_fd())) {
                 let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
@@ -233,8 +247,9 @@ impl Child {
             if self.reaps {
                 self.reap_others();
             }
-            match sys::wait_signal(&all) {
-                Ok(Came { signal: libc::SIGCHLD, .. }) | Err(Errno::EINTR) => {}
+            match sys::wait_signal(&all, left) {
+                Ok(Came { signal: libc::SIGCHLD, .. })
+                | Err(Errno::EINTR | Errno::EAGAIN) => {}
                 Ok(came) => self.forward(came),
                 Err(e) => return Err(Fail::os("cannot wait for a signal", e)),
             }

@@ -549,14 +549,30 @@ pub struct Came {
     pub from_process: bool,
 }
 
-/// `sigwaitinfo(2)`: takes one of the signals of `set`, which must be blocked.
+/// `sigtimedwait(2)`: takes one of the signals of `set`, which must be blocked.
 ///
 /// # Errors
-/// `EINTR`.
-pub fn wait_signal(set: &nix::sys::signal::SigSet) -> Result<Came> {
+/// `EINTR`; `EAGAIN` when the time is over, without one it never is.
+pub fn wait_signal(
+    set: &nix::sys::signal::SigSet,
+    time: Option<std::time::Duration>,
+) -> Result<Came> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    // SAFETY: set and info are live and of the types sigwaitinfo(2) names.
-    Errno::result(unsafe { libc::sigwaitinfo(set.as_ref(), info.as_mut_ptr()) })?;
+    // SAFETY: all-zero is a valid timespec.
+    let mut limit: libc::timespec = unsafe { MaybeUninit::zeroed().assume_init() };
+    let time_at = match time {
+        Some(time) => {
+            // The kernel waits no longer than it can count.
+            limit.tv_sec = i32::try_from(time.as_secs()).unwrap_or(i32::MAX).into();
+            limit.tv_nsec = c_long::from(time.subsec_nanos().cast_signed()) as _;
+            &raw const limit
+        }
+        None => null(),
+    };
+    let (set, out) = (set.as_ref(), info.as_mut_ptr());
+    // SAFETY: set and info are live and of the types sigtimedwait(2) names; so is the time,
+    // or it is null, which waits for ever.
+    Errno::result(unsafe { libc::sigtimedwait(set, out, time_at) })?;
     // SAFETY: zeroed is a valid siginfo_t, and the call succeeded.
     let info = unsafe { info.assume_init() };
     Ok(Came { signal: info.si_signo, from_process: info.si_code <= 0 })
@@ -578,4 +594,47 @@ pub fn setrlimit(resource: u32, soft: libc::rlim_t, hard: libc::rlim_t) -> Resul
 pub fn last_capability() -> u32 {
     let is_known = |n: &u32| prctl(libc::PR_CAPBSET_READ, (*n).into(), 0).is_ok();
     (0..64).take_while(is_known).last().unwrap_or(0)
+}
+
+/// The part of `union bpf_attr` that `BPF_PROG_LOAD` reads.
+#[repr(C)]
+#[derive(Default)]
+struct BpfLoad {
+    kind: u32,
+    count: u32,
+    code: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel: u32,
+    flags: u32,
+}
+
+/// `bpf(2)` `BPF_PROG_LOAD` of a program that decides about devices. Since Linux 4.15.
+pub fn bpf_load_device_filter(code: &[u64]) -> Result<OwnedFd> {
+    const PROG_LOAD: c_int = 5;
+    const CGROUP_DEVICE: u32 = 15;
+    let load = BpfLoad {
+        kind: CGROUP_DEVICE,
+        count: u32::try_from(code.len()).map_err(|_| Errno::E2BIG)?,
+        code: code.as_ptr() as u64,
+        // No helper is called that would ask for more.
+        license: c"MIT OR Apache-2.0".as_ptr() as u64,
+        ..BpfLoad::default()
+    };
+    call!(SYS_bpf, PROG_LOAD, &raw const load, size_of::<BpfLoad>()).map(own)
+}
+
+/// `bpf(2)` `BPF_PROG_ATTACH` to a v2 group, beside the programs of the groups above.
+pub fn bpf_attach_device_filter(
+    group: BorrowedFd<'_>,
+    program: BorrowedFd<'_>,
+) -> Result<()> {
+    const PROG_ATTACH: c_int = 8;
+    const CGROUP_DEVICE: u32 = 6;
+    const ALLOW_MULTI: u32 = 2;
+    let [group, program] = [group, program].map(|fd| fd.as_raw_fd() as u32);
+    let attach = [group, program, CGROUP_DEVICE, ALLOW_MULTI];
+    call!(SYS_bpf, PROG_ATTACH, attach.as_ptr(), size_of_val(&attach)).map(drop)
 }

@@ -115,7 +115,7 @@ fn mistakes_are_refused_in_one_line() {
     refused(
         &["--pids", "0", "true"],
         expect![[r#"
-            cg-limit: invalid value '0' for '--pids <N|max>': not a number of tasks from 1 to 4194304; try 'cg-limit --help'
+            cg-limit: invalid value '0' for '--pids <N|N%|max>': not a number of tasks from 1 to 4194304; try 'cg-limit --help'
         "#]],
     );
     refused(
@@ -127,7 +127,7 @@ fn mistakes_are_refused_in_one_line() {
     refused(
         &["--pids", "5", "--parent", "/proc", "true"],
         expect![[r#"
-            cg-limit: cannot use parent '/proc': not a cgroup directory of memory, cpu or pids
+            cg-limit: cannot use parent '/proc': not a directory of a cgroup hierarchy with controllers
         "#]],
     );
     refused(
@@ -195,10 +195,11 @@ mod root {
 
         let (status, pid) = text.split_once('\n').unwrap();
         let status = record(status);
-        assert_eq!(
-            status["limits"].to_string(),
-            r#"{"memory":49999872,"pids":"max","cpu-quota-us":50000,"cpu-period-us":100000}"#
-        );
+        // In the words of the layout's own files.
+        let limits = status["limits"].to_string();
+        let v1 = r#"{"memory.limit_in_bytes":49999872,"cpu.cfs_period_us":100000,"cpu.cfs_quota_us":50000,"pids.max":"max"}"#;
+        let v2 = r#"{"memory.max":49999872,"cpu.max":"50000 100000","pids.max":"max"}"#;
+        assert!([v1, v2].contains(&limits.as_str()), "{limits}");
         assert_eq!(status["pid"].to_string(), pid.trim());
         assert_gone(&groups(&status));
     }
@@ -272,5 +273,23 @@ mod root {
              i=$((i+1)); done; echo throttled";
 
         assert_eq!(script(&["--cpus", "0.1"], text).run().ok(), "throttled\n");
+    }
+}
+
+#[test]
+fn the_man_page_tells_every_name_and_file_of_a_limit() {
+    let page = fs::read_to_string(need::project().join("man/cg-limit.1")).unwrap();
+    let page = page.replace("\\-", "-");
+    let is_cell =
+        |text: &str| page.lines().any(|line| line.split('\t').any(|cell| cell == text));
+
+    for row in cg_limit::table::TABLE {
+        let docker = row.docker.iter().map(|name| format!("--{name}"));
+        let systemd = row.systemd.iter().map(|(name, _)| (*name).to_owned());
+        let files = [&row.v1, &row.v2].into_iter().flat_map(|to| to.files().split(", "));
+        let files = files.filter(|name| !name.is_empty()).map(str::to_owned);
+        for name in docker.chain(systemd).chain(files) {
+            assert!(is_cell(&name), "man/cg-limit.1 has no {name} of --{}", row.name);
+        }
     }
 }

@@ -103,6 +103,6 @@ done
 is "--gc removes it" "$(groups)" "$before"
 
 "$cg" --memory 8M --parent /proc -- true 2>"$tmp/out"
-is "a parent that is no cgroup is refused" "$?: $(cat "$tmp/out")" "125: cg-limit: cannot use parent '/proc': not a cgroup directory of memory, cpu or pids"
+is "a parent that is no cgroup is refused" "$?: $(cat "$tmp/out")" "125: cg-limit: cannot use parent '/proc': not a directory of a cgroup hierarchy with controllers"
 
 exit $failed

@@ -1,10 +1,10 @@
 //! Makes the groups and sets their limits, each read back.
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use common::fail::Hint;
+use common::fail::{Hint, quote};
 use common::{Context, Fail, sys};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
@@ -13,8 +13,10 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::sys::uio::pread;
 use nix::unistd::{mkdir, write};
 
+use crate::device::Filter;
 use crate::discover::Version;
-use crate::plan::{File, Step};
+use crate::file::{File, Reads};
+use crate::plan::Step;
 
 /// A group that was made.
 pub(crate) struct Group {
@@ -28,6 +30,8 @@ pub(crate) struct Group {
     pub(crate) dir: OwnedFd,
     /// Where the new process writes itself in.
     pub(crate) entry: Option<OwnedFd>,
+    /// Where one that cannot be COMMAND goes back to.
+    pub(crate) back: Option<PathBuf>,
 }
 
 const MODE: Mode = Mode::from_bits_truncate(0o755);
@@ -48,15 +52,24 @@ pub(crate) fn apply(step: &Step, groups: &mut Vec<Group>) -> Result<(), Fail> {
                 controllers: controllers.clone(),
                 dir: opened,
                 entry: None,
+                back: None,
             });
             Ok(())
         }
         Step::Write { dir, file } => set(made(groups, dir)?, file),
-        // All that follows is start's.
+        Step::Filter { dir, filter } => attach(made(groups, dir)?, filter),
+        // What follows is start's.
         Step::Fork { .. } => Ok(()),
-        Step::Join { dir } => {
+        Step::Enter { dir, back } => {
+            let group = made(groups, dir)?;
+            group.entry = Some(open_entry(group, "cgroup.procs")?);
+            group.back = Some(back.join("cgroup.procs"));
+            Ok(())
+        }
+        Step::Join { dir, back } => {
             let group = made(groups, dir)?;
             group.entry = Some(open_entry(group, "tasks")?);
+            group.back = Some(back.join("tasks"));
             Ok(())
         }
     }
@@ -77,7 +90,10 @@ fn enable(dir: &Path, controller: &str) -> Result<(), Fail> {
         .cannot(&format!("enable {controller} in"), path)
         .hint_on(Errno::EBUSY, "the group has processes, name another with --parent")
         .hint_on(Errno::EACCES, DELEGATE)
-        .hint_on(Errno::EPERM, DELEGATE)
+        .hint_on(
+            Errno::EPERM,
+            "a process of another user is below it, or the group was not delegated",
+        )
         .hint_on(Errno::EROFS, READ_ONLY)
         .hint_on(Errno::ENOENT, "the controller is not enabled in the group above")
 }
@@ -121,6 +137,9 @@ fn not_made(dir: &Path, version: Version, errno: Errno) -> Fail {
             fail.hint("cgroup v1 takes root, or a group of yours by --parent")
         }
         (Errno::EROFS, _) => fail.hint(READ_ONLY),
+        (Errno::EEXIST, _) => {
+            fail.hint("a group of that name is there, see --update and --kill")
+        }
         (Errno::EAGAIN, _) => {
             fail.hint("see cgroup.max.descendants and cgroup.max.depth above")
         }
@@ -137,32 +156,78 @@ fn open_group(dir: &Path) -> Result<OwnedFd, Fail> {
     Ok(opened)
 }
 
-fn open_file(group: &Group, name: &str, mode: OFlag) -> Result<OwnedFd, Errno> {
+fn open_file(dir: BorrowedFd<'_>, name: &str, mode: OFlag) -> Result<OwnedFd, Errno> {
     let flags = mode | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    openat(group.dir.as_fd(), name, flags, Mode::empty())
+    openat(dir, name, flags, Mode::empty())
 }
 
-/// Writes a limit, and looks whether the kernel took it as it is.
 fn set(group: &Group, file: &File) -> Result<(), Fail> {
-    let path = group.path.join(file.name);
-    let opened = open_file(group, file.name, OFlag::O_RDWR)
-        .cannot("open", &path)
-        .hint_on(Errno::ENOENT, absent(file.name))?;
+    write_limit(&group.path, group.dir.as_fd(), file)
+}
+
+/// Writes a limit and reads it back.
+pub(crate) fn write_limit(
+    path: &Path,
+    dir: BorrowedFd<'_>,
+    file: &File,
+) -> Result<(), Fail> {
+    let at = path.join(&file.name);
+    let mode = match file.reads {
+        Reads::Anything => OFlag::O_WRONLY,
+        Reads::Just(_) | Reads::Line(..) | Reads::Alike => OFlag::O_RDWR,
+    };
+    let opened = match (open_file(dir, &file.name, mode), &file.instead) {
+        (Err(Errno::ENOENT), Some(other)) => return write_limit(path, dir, other),
+        (opened, _) => opened
+            .cannot("open", &at)
+            .hint_on(Errno::ENOENT, absent(&file.name))
+            .hint_on(Errno::EACCES, DELEGATE)?,
+    };
+    let said = format_args!("write {} to '{}'", file.value, at.display()).to_string();
     write(&opened, file.value.as_bytes())
-        .failed_to(format_args!("write {} to '{}'", file.value, path.display()))
-        .hint_on(Errno::EINVAL, "a group above may allow less")?;
-    let mut buf = [0; 64];
-    let length = pread(&opened, &mut buf, 0).cannot("read", &path)?;
-    let text = String::from_utf8_lossy(buf.get(..length).unwrap_or_default());
-    if text.trim_end() != file.reads {
-        return Err(Fail::new(format_args!(
-            "cannot write {} to '{}': the kernel made {} of it",
-            file.value,
-            path.display(),
-            text.trim_end()
-        )));
+        .failed_to(&said)
+        .map_err(|fail| refused(fail, &file.name))?;
+    if file.reads == Reads::Anything {
+        return Ok(());
     }
-    Ok(())
+    // What a file of a group has fits into a page, or the rest is of no interest.
+    let mut buf = [0; 4096];
+    let length = pread(&opened, &mut buf, 0).cannot("read", &at)?;
+    let text = String::from_utf8_lossy(buf.get(..length).unwrap_or_default());
+    if file.reads.is_met(&file.value, &text) {
+        return Ok(());
+    }
+    let text = text.trim_end().replace('\n', ", ");
+    Err(Fail::new(format_args!("cannot {said}: the kernel made {} of it", quote(text)))
+        .hint(other_value(&file.name)))
+}
+
+/// Why the kernel may have made something else of a value.
+fn other_value(file: &str) -> &'static str {
+    match file {
+        "cpuset.cpus.partition" => "see cgroup-v2.rst, \"cpuset.cpus.partition\"",
+        file if file.starts_with("memory.") => "memory is counted in whole pages",
+        file if file.starts_with("hugetlb.") => "it is counted in whole huge pages",
+        _ => "give the value that it takes",
+    }
+}
+
+/// What the kernel means by refusing a value.
+fn refused(fail: Fail, file: &str) -> Fail {
+    let hint = match fail.errno {
+        Some(Errno::EBUSY) if file.starts_with("memory.") => {
+            "more is used already and cannot be reclaimed"
+        }
+        Some(Errno::ENODEV) => "there is no such disk, or only a part of one",
+        Some(Errno::EOPNOTSUPP) => "the disk or the kernel cannot do that",
+        Some(Errno::EINVAL | Errno::ERANGE) if file.starts_with("cpuset.") => {
+            "the machine or a group above has no such CPU or node"
+        }
+        Some(Errno::EINVAL | Errno::ERANGE) => "a group above may allow less",
+        Some(Errno::EPERM | Errno::EACCES) => "it takes root, or more of it",
+        _ => return fail,
+    };
+    fail.hint(hint)
 }
 
 fn absent(file: &str) -> &'static str {
@@ -170,10 +235,30 @@ fn absent(file: &str) -> &'static str {
         "memory.swap.max" | "memory.memsw.limit_in_bytes" => {
             "the kernel does not count swap, boot it with swapaccount=1"
         }
+        file if file.starts_with("hugetlb.") => {
+            "the kernel has no pages of that size, see /sys/kernel/mm/hugepages"
+        }
+        file if file.starts_with("io.weight") || file.starts_with("blkio.") => {
+            "the kernel shares no disks by weight: modprobe bfq"
+        }
         _ => "this kernel has no such limit",
     }
 }
 
+fn attach(group: &Group, filter: &Filter) -> Result<(), Fail> {
+    let program = sys::bpf_load_device_filter(&filter.program());
+    program
+        .and_then(|program| {
+            sys::bpf_attach_device_filter(group.dir.as_fd(), program.as_fd())
+        })
+        .cannot("attach a device filter to", &group.path)
+        .hint_on(Errno::EPERM, "it takes root, also in a delegated group")
+        .hint_on(Errno::EACCES, "it takes root, also in a delegated group")
+        .hint_on(Errno::ENOSYS, "the kernel has no bpf(2)")
+        .hint_on(Errno::EINVAL, "the kernel has no CONFIG_CGROUP_BPF")
+}
+
 pub(crate) fn open_entry(group: &Group, name: &str) -> Result<OwnedFd, Fail> {
-    open_file(group, name, OFlag::O_WRONLY).cannot("open", group.path.join(name))
+    open_file(group.dir.as_fd(), name, OFlag::O_WRONLY)
+        .cannot("open", group.path.join(name))
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use common::spawn::Child;
 use common::{Context, Fail, sys};
 use nix::errno::Errno;
 use nix::libc::SIGKILL;
@@ -31,7 +32,7 @@ pub(crate) fn remove(groups: &[Group]) -> Vec<Fail> {
         .filter(|group| !is_gone(fs::remove_dir(&group.path)))
         .collect();
     for group in &left {
-        kill(group, &deadline);
+        kill(group, None, &deadline);
     }
     let one = |group: &&Group| remove_tree(&group.path, &deadline).err();
     left.iter().filter_map(one).collect()
@@ -51,7 +52,7 @@ impl Deadline {
         Self(now.checked_add(time).unwrap_or(now))
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.left().is_zero()
     }
 
@@ -64,14 +65,37 @@ impl Deadline {
     }
 }
 
-fn kill(group: &Group, deadline: &Deadline) {
-    while !deadline.is_over() && !processes(&group.path).is_empty() {
+/// Kills everything in the groups, of which one process is our child and stays a zombie.
+pub(crate) fn kill_all(groups: &[Group], child: &Child) {
+    let deadline = Deadline::after(PATIENCE);
+    let _ = sys::pidfd_send_signal(child.pidfd.as_fd(), SIGKILL);
+    for group in groups.iter().rev() {
+        kill(group, Some(child.pid), &deadline);
+    }
+}
+
+fn kill(group: &Group, child: Option<i32>, deadline: &Deadline) {
+    let is_left = || processes(&group.path).into_iter().any(|pid| Some(pid) != child);
+    while !deadline.is_over() && is_left() {
         // The kernel does it at once, for the whole tree, since Linux 5.14.
         let at_once = group.version == Version::V2
             && fs::write(group.path.join("cgroup.kill"), "1").is_ok();
         if !at_once || !is_emptied(&group.path, deadline) {
+            halt(&group.path, true);
             kill_listed(&group.path, deadline);
         }
+    }
+}
+
+/// Lets nothing in a group fork, as far as it has what that takes; or lets it go on.
+///
+/// On v1 a frozen process does not even die, cgroup-v1/freezer-subsystem.rst.
+fn halt(group: &Path, is_halted: bool) {
+    let state = if is_halted { "FROZEN" } else { "THAWED" };
+    let _ = fs::write(group.join("freezer.state"), state);
+    if is_halted {
+        let _ = fs::write(group.join("pids.max"), "0");
+        let _ = fs::write(group.join("cgroup.freeze"), "1");
     }
 }
 
@@ -106,6 +130,10 @@ fn kill_listed(group: &Path, deadline: &Deadline) {
     let ours: Vec<_> = held.iter().filter(|(pid, _)| still.contains(pid)).collect();
     for (_, pidfd) in &ours {
         let _ = sys::pidfd_send_signal(pidfd.as_fd(), SIGKILL);
+    }
+    // Those of groups below, that COMMAND may have frozen itself, as well.
+    for dir in tree(group) {
+        halt(&dir, false);
     }
     for (_, pidfd) in &ours {
         let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];

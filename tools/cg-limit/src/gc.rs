@@ -32,7 +32,8 @@ pub(crate) fn collect() -> Result<(), Fail> {
     Ok(())
 }
 
-fn parents(tree: &Tree) -> Vec<PathBuf> {
+/// Wherever a group may have been made, as seen from here.
+pub(crate) fn parents(tree: &Tree) -> Vec<PathBuf> {
     let Some(place) = &tree.place else { return Vec::new() };
     let beside = place.own.parent().filter(|dir| dir.starts_with(&place.mount));
     let beside = beside.filter(|_| tree.version == Version::V2);

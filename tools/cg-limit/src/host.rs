@@ -1,4 +1,4 @@
-//! The facts that a plan depends on: hierarchies, what is enabled in them, memory.
+//! The facts that a plan depends on: hierarchies, what is enabled in them, memory, disks.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -9,10 +9,14 @@ use common::proc::status_field;
 use common::{Context, Fail};
 use nix::unistd::{SysconfVar, getpid, sysconf};
 
-use crate::cli::{CONTROLLERS, Cli};
+use crate::asked::CONTROLLERS;
+use crate::cli::Cli;
+use crate::device::Which;
 use crate::discover::{Hierarchy, Place, Version, hierarchies, mount_of};
-use crate::limit::{Amount, Memory, Quota};
-use crate::plan::Limits;
+use crate::disk;
+use crate::file::HOLDING;
+use crate::place;
+use crate::value::Value;
 
 /// What a new group's name begins with.
 pub const PREFIX: &str = "cg-limit.";
@@ -22,13 +26,31 @@ pub const PREFIX: &str = "cg-limit.";
 pub struct Host {
     /// What a new group is called: our pid and the time, so that no two are alike.
     pub name: String,
-    /// Memory limits are whole pages.
-    pub page: u64,
-    /// The memory that this process may have; read for a share only.
-    pub memory: u64,
     /// The hierarchies, each where it can be seen.
     pub trees: Vec<Tree>,
+    /// What values are converted by.
+    pub facts: Facts,
 }
+
+/// What values are converted by; what no value needs is not read.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Memory limits are whole pages.
+    pub page: u64,
+    /// The memory that this process may have.
+    pub memory: u64,
+    /// The swap there is.
+    pub swap: u64,
+    /// The tasks that this machine may have.
+    pub tasks: u64,
+    /// The disks that paths are on, or why on none.
+    pub disks: Vec<(PathBuf, Disk)>,
+    /// The devices that nodes are of.
+    pub nodes: Vec<(PathBuf, Option<Which>)>,
+}
+
+/// A disk's major and minor number, or why there is none.
+pub type Disk = Result<(u32, u32), String>;
 
 /// A hierarchy and the place in it where a group would be made.
 #[derive(Debug, Clone)]
@@ -43,6 +65,8 @@ pub struct Tree {
     pub own: Option<PathBuf>,
     /// Named by `--parent`.
     pub is_given: bool,
+    /// Its processes are to move aside.
+    pub is_evacuated: bool,
     /// On v2, that directory and those above it, up to the mount.
     pub levels: Vec<Level>,
     /// On v1, what a group that has the cpuset controller must be given first.
@@ -52,7 +76,8 @@ pub struct Tree {
 impl Tree {
     /// Whether it is the v1 hierarchy of a controller.
     pub fn has(&self, controller: &str) -> bool {
-        self.controllers.iter().any(|c| c == controller)
+        let name = if controller == "io" { "blkio" } else { controller };
+        self.controllers.iter().any(|c| c == name)
     }
 }
 
@@ -67,20 +92,28 @@ pub struct Level {
     pub enabled: Vec<String>,
     /// The real root, which may have processes and groups at once.
     pub is_root: bool,
-    /// The limits that it has itself.
-    pub limits: Limits,
+    /// Controller, file and text of the limits that it has itself.
+    pub limits: Vec<(&'static str, &'static str, String)>,
 }
 
 impl Host {
     /// Reads them; v2 directories only where no v1 hierarchy has the controller.
     pub fn read(cli: &Cli) -> Result<Self, Fail> {
+        Self::read_for(cli, &cli.asked.controllers())
+    }
+
+    /// As [`Host::read`], for these controllers.
+    pub(crate) fn read_for(cli: &Cli, asked: &[&str]) -> Result<Self, Fail> {
         let mut trees = trees(&cli.parent)?;
-        let asked = cli.controllers();
         let wants_v2 = asked.iter().any(|c| !trees.iter().any(|t| t.has(c)));
         for tree in &mut trees {
             let Some(place) = &tree.place else { continue };
             match tree.version {
-                Version::V2 if wants_v2 => tree.levels = levels(place)?,
+                Version::V2 if wants_v2 => {
+                    tree.levels = levels(place)?;
+                    tree.is_evacuated = cli.evacuate || is_alone(&tree.levels);
+                    read_limits(tree);
+                }
                 Version::V1
                     if tree.has("cpuset") && asked.iter().any(|c| tree.has(c)) =>
                 {
@@ -89,11 +122,32 @@ impl Host {
                 Version::V1 | Version::V2 => {}
             }
         }
-        let memory = match cli.memory {
-            Some(Memory::Share(_)) => memory(&trees)?,
-            Some(Memory::Amount(_)) | None => 0,
-        };
-        Ok(Self { name: name(), page: page(), memory, trees })
+        let facts = Facts::read(cli, &trees)?;
+        let name = cli.name.clone().unwrap_or_else(name);
+        Ok(Self { name, trees, facts })
+    }
+}
+
+impl Facts {
+    pub(crate) fn read(cli: &Cli, trees: &[Tree]) -> Result<Self, Fail> {
+        let mut facts = Self { page: page(), ..Self::default() };
+        for setting in &cli.asked.0 {
+            match (&setting.value, setting.row.name) {
+                (Value::Share(_), "pids") => facts.tasks = tasks()?,
+                (Value::Share(_), "swap") => facts.swap = meminfo("SwapTotal")?,
+                (Value::Share(_), _) => facts.memory = memory(trees)?,
+                (Value::Disk(path, _), _) => {
+                    facts.disks.push((path.clone(), disk::of(path)));
+                }
+                (Value::Rule(rule), _) => {
+                    if let Which::Path(path) = &rule.which {
+                        facts.nodes.push((path.clone(), disk::node(path)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(facts)
     }
 }
 
@@ -103,7 +157,7 @@ pub fn trees(parents: &[PathBuf]) -> Result<Vec<Tree>, Fail> {
     let mounts = read("/proc/self/mountinfo")?;
     let mut all = hierarchies(&mounts, &read("/proc/self/cgroup")?);
     all.retain(|hierarchy| {
-        let has = |name: &String| CONTROLLERS.contains(&name.as_str());
+        let has = |name: &String| CONTROLLERS.contains(&name.as_str()) || name == "blkio";
         hierarchy.version == Version::V2 || hierarchy.controllers.iter().any(has)
     });
     let mut trees: Vec<_> = all.iter().map(tree).collect();
@@ -120,7 +174,7 @@ pub fn trees(parents: &[PathBuf]) -> Result<Vec<Tree>, Fail> {
     Ok(trees)
 }
 
-const NO_PARENT: &str = "not a cgroup directory of memory, cpu or pids";
+const NO_PARENT: &str = "not a directory of a cgroup hierarchy with controllers";
 
 fn tree(hierarchy: &Hierarchy) -> Tree {
     // Another file system may be mounted over it.
@@ -131,6 +185,7 @@ fn tree(hierarchy: &Hierarchy) -> Tree {
         own: place.map(|place| place.own.clone()),
         place: place.cloned(),
         is_given: false,
+        is_evacuated: false,
         levels: Vec::new(),
         cpuset: None,
     }
@@ -154,27 +209,32 @@ fn levels(place: &Place) -> Result<Vec<Level>, Fail> {
                 enabled: words(dir.join("cgroup.subtree_control"))?,
                 // cgroups(7): every cgroup but the root has it.
                 is_root: !dir.join("cgroup.events").exists(),
-                // Only our own may be left.
-                limits: if dir == place.own { limits(dir) } else { Limits::default() },
+                limits: Vec::new(),
             })
         })
         .collect()
 }
 
-/// What is limited in a v2 group; a controller that is not enabled limits nothing.
-fn limits(dir: &Path) -> Limits {
-    let read = |file: &str| fs::read_to_string(dir.join(file)).ok();
-    let amount = |file: &str| Some(Amount::Of(read(file)?.trim_end().parse().ok()?));
-    let cpus = || {
-        let text = read("cpu.max")?;
-        let (quota, period) = text.trim_end().split_once(' ')?;
-        Some(Quota { quota: quota.parse().ok()?, period: period.parse().ok()? })
-    };
-    Limits {
-        memory: amount("memory.max"),
-        swap: amount("memory.swap.max"),
-        cpus: cpus(),
-        pids: amount("pids.max"),
+/// Whether our group is the root of what can be seen, as in a container, and nobody else is
+/// there: to move aside disturbs nobody then.
+fn is_alone(levels: &[Level]) -> bool {
+    let [own] = levels else { return false };
+    let procs = || fs::read_to_string(own.dir.join("cgroup.procs")).unwrap_or_default();
+    !own.is_root && procs().trim_end() == getpid().to_string()
+}
+
+/// The limits of our own group, where a new one goes beside it.
+fn read_limits(tree: &mut Tree) {
+    if !place::is_beside(tree) {
+        return;
+    }
+    let Some(own) = tree.levels.first_mut() else { return };
+    for (controller, file) in HOLDING {
+        // A controller that is not enabled limits nothing.
+        let text = fs::read_to_string(own.dir.join(file)).unwrap_or_default();
+        if !text.trim_end().is_empty() && !text.starts_with("max") {
+            own.limits.push((controller, file, text));
+        }
     }
 }
 
@@ -189,12 +249,6 @@ fn cpuset(own: &Path) -> Result<[String; 2], Fail> {
 
 /// RAM, or less where a group above has a limit.
 fn memory(trees: &[Tree]) -> Result<u64, Fail> {
-    let path = "/proc/meminfo";
-    let text = fs::read_to_string(path).cannot("read", path)?;
-    let total = status_field(&text, "MemTotal")
-        .and_then(|value| value.strip_suffix(" kB")?.parse::<u64>().ok())
-        .and_then(|kib| kib.checked_mul(1024))
-        .ok_or_else(|| Fail::cannot("read", path, "no MemTotal"))?;
     let limits = trees.iter().filter_map(|t| t.place.as_ref()).flat_map(|place| {
         place.own.ancestors().take_while(|dir| dir.starts_with(&place.mount)).flat_map(
             |dir| {
@@ -203,7 +257,23 @@ fn memory(trees: &[Tree]) -> Result<u64, Fail> {
             },
         )
     });
+    let total = meminfo("MemTotal")?;
     Ok(limits.filter_map(|text| text.trim_end().parse().ok()).fold(total, u64::min))
+}
+
+fn meminfo(field: &str) -> Result<u64, Fail> {
+    let path = "/proc/meminfo";
+    let text = fs::read_to_string(path).cannot("read", path)?;
+    status_field(&text, field)
+        .and_then(|value| value.strip_suffix(" kB")?.parse::<u64>().ok())
+        .and_then(|kib| kib.checked_mul(1024))
+        .ok_or_else(|| Fail::cannot("read", path, format_args!("no {field}")))
+}
+
+fn tasks() -> Result<u64, Fail> {
+    let path = "/proc/sys/kernel/pid_max";
+    let text = fs::read_to_string(path).cannot("read", path)?;
+    text.trim_end().parse().map_err(|_| Fail::cannot("read", path, "no number"))
 }
 
 fn page() -> u64 {

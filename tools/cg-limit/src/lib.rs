@@ -3,35 +3,62 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::time::Instant;
 
 use common::chain::Chain;
 use common::spawn::{Ended, Held, end_like};
 use common::{Context, Fail, entry, explain};
 
 use crate::apply::Group;
+use crate::cli::Cli;
 use crate::plan::Plan;
+use crate::report::Report;
 use crate::start::Job;
+use crate::verdict::End;
 
 mod apply;
+pub mod asked;
+mod check;
 mod clean;
 pub mod cli;
+pub mod convert;
+pub mod device;
+mod disk;
 pub use common::cgroup as discover;
+mod file;
 mod gc;
 pub mod host;
-pub mod limit;
+pub mod list;
+mod named;
+mod parse;
 mod place;
 pub mod plan;
+mod report;
+pub mod row;
+mod scope;
 mod start;
-mod v1;
-mod v2;
+pub mod table;
+mod usage;
+pub mod value;
 mod verdict;
+mod watch;
 
 /// Runs the tool: `args` is argv with the program's name.
 pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
-    let cli: cli::Cli = common::cli::parse(args)?;
+    let given = args.clone();
+    let cli = common::cli::parse::<Cli>(args)?.finish();
     if cli.gc {
         gc::collect()?;
         return Err(Fail::done());
+    }
+    if cli.scope {
+        return scope::enter(&given, &cli);
+    }
+    if cli.check {
+        return Err(check::table(&cli)?);
+    }
+    if named::is_asked(&cli) {
+        return Err(named::act(&cli)?);
     }
     let plan = Plan::new(&cli, &host::Host::read(&cli)?)?;
     if cli.link.explain {
@@ -41,16 +68,29 @@ pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
     if let Some(fd) = cli.status_fd {
         chain.carry_status(fd)?;
     }
+    let report = cli.report.as_deref().map(Report::open).transpose()?;
     let job = Job { status_fd: cli.status_fd, plan: &plan, command: &cli.link.command };
     // From here on something may outlive us: no signal ends us until it is removed.
     let held = Held::hold().failed_to("block signals")?;
     let mut groups = Vec::new();
-    let ended = supervise(&mut groups, &held, chain, &job);
-    let verdict = verdict::verdict(&groups, &plan.limits).map(Fail::new);
-    for line in clean::remove(&groups).iter().chain(&verdict) {
-        entry::report("cg-limit", line);
+    let start = Instant::now();
+    let how = supervise(&mut groups, &held, chain, &job, &cli)
+        .map(|end| conclude(&groups, &end, report, start, &cli));
+    for line in clean::remove(&groups) {
+        entry::report("cg-limit", &line);
     }
-    Err(end_like(ended?))
+    Err(match how? {
+        How::Status(status) => Fail::exit(status),
+        How::Like(ended) => end_like(ended),
+    })
+}
+
+/// How to end, once nothing is left to be removed.
+enum How {
+    /// As COMMAND did.
+    Like(Ended),
+    /// With a status of ours.
+    Status(u8),
 }
 
 /// Makes the groups, runs COMMAND in them, waits for its end.
@@ -59,9 +99,39 @@ fn supervise(
     held: &Held,
     chain: Chain,
     job: &Job<'_>,
-) -> Result<Ended, Fail> {
+    cli: &Cli,
+) -> Result<End, Fail> {
     for step in &job.plan.steps {
         apply::apply(step, groups)?;
     }
-    start::start(groups, held, chain, job)?.wait()
+    if cli.exec {
+        return Err(start::become_command(groups, held, chain, job));
+    }
+    let child = start::start(groups, held, chain, job)?;
+    watch::watch(&child, groups, cli)
+}
+
+/// Says and writes what happened, while the groups are there.
+fn conclude(
+    groups: &[Group],
+    end: &End,
+    report: Option<Report>,
+    start: Instant,
+    cli: &Cli,
+) -> How {
+    for line in verdict::verdict(groups, end) {
+        entry::report("cg-limit", &Fail::new(line));
+    }
+    let wants_to_know = cli.oom_status.is_some() || report.is_some();
+    let is_oom = wants_to_know && verdict::is_oom(groups);
+    if let Some(report) = report
+        && let Err(fail) = report.write(groups, end, is_oom, start.elapsed())
+    {
+        entry::report("cg-limit", &fail);
+    }
+    match (end.timed_out, cli.oom_status) {
+        (Some(_), _) => How::Status(124),
+        (None, Some(status)) if is_oom => How::Status(status),
+        (None, _) => How::Like(end.ended),
+    }
 }

@@ -11,19 +11,21 @@ use common::fail::quote;
 
 use crate::discover::Version;
 use crate::host::{Level, Tree, maker};
-use crate::plan::{Limits, Step};
+use crate::plan::Step;
 
-/// Where the processes of a group of ours go when another is made below it.
+/// Where the processes of a group go when another is made below it.
 const EVACUATED: &str = "processes";
 
 /// Where on v2, seen from our own group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Choice {
     /// In it: it is the real root, or `--parent` named it.
     Below,
     /// Beside it.
     Beside,
     /// In it, once its processes are moved: it is another cg-limit's, whose limits hold
-    /// for all that its command starts, and who removes all that is below it.
+    /// for all that its command starts, and who removes all that is below it; or that was
+    /// asked for.
     Evacuate,
 }
 
@@ -31,22 +33,31 @@ fn choice(tree: &Tree) -> Choice {
     let Some(own) = tree.levels.first() else { return Choice::Below };
     if tree.is_given || own.is_root {
         Choice::Below
-    } else if own.dir.file_name().and_then(maker).is_some() {
+    } else if tree.is_evacuated || own.dir.file_name().and_then(maker).is_some() {
         Choice::Evacuate
     } else {
         Choice::Beside
     }
 }
 
+/// Whether a group would be made beside ours.
+pub(crate) fn is_beside(tree: &Tree) -> bool {
+    choice(tree) == Choice::Beside
+}
+
 /// The limits of the group that COMMAND leaves, when its group is made beside ours.
 ///
 /// They go along: nobody gets out of a limit by setting another.
-pub(crate) fn left_behind(tree: &Tree) -> &Limits {
-    static NONE: Limits = Limits { memory: None, swap: None, cpus: None, pids: None };
-    match (choice(tree), tree.levels.first()) {
-        (Choice::Beside, Some(own)) => &own.limits,
-        (Choice::Below | Choice::Beside | Choice::Evacuate, _) => &NONE,
+pub(crate) fn left_behind(tree: &Tree) -> &[(&'static str, &'static str, String)] {
+    match tree.levels.first() {
+        Some(own) if is_beside(tree) => &own.limits,
+        _ => &[],
     }
+}
+
+/// Whether v2 has it in every group, without being enabled.
+pub(crate) fn is_core(controller: &str) -> bool {
+    matches!(controller, "devices" | "freezer" | "cpuacct" | "cgroup")
 }
 
 /// The hierarchy of a controller: the v1 one that has it, else v2.
@@ -93,30 +104,36 @@ pub(crate) fn parent(
             own,
             "it has processes, and no group above it can be seen",
         )
-        .hint("move them to a group below, or name another with --parent"));
+        .hint("--evacuate moves them to a group below, --parent names another"));
     };
     let mut enable = Vec::new();
-    for &controller in controllers {
-        let has = |list: &[String]| list.iter().any(|c| c == controller);
-        let mut is_there = false;
-        for level in levels {
-            is_there = has(&level.enabled);
-            if !is_there {
-                enable.push(Step::Enable { dir: level.dir.clone(), controller });
-                is_there = has(&level.available);
-            }
-            if is_there {
-                break;
-            }
+    for &controller in controllers.iter().filter(|c| !is_core(c)) {
+        enable.extend(enabling(controller, levels, parent)?);
+    }
+    enable.sort_by_key(|(depth, _)| *depth);
+    steps.extend(enable.into_iter().map(|(_, step)| step));
+    Ok((parent.dir.clone(), steps))
+}
+
+/// The groups that a controller must be enabled in, with their depth.
+fn enabling(
+    controller: &'static str,
+    levels: &[Level],
+    parent: &Level,
+) -> Result<Vec<(usize, Step)>, Fail> {
+    let has = |list: &[String]| list.iter().any(|c| c == controller);
+    let mut steps = Vec::new();
+    for level in levels {
+        if has(&level.enabled) {
+            return Ok(steps);
         }
-        if !is_there {
-            let top = levels.last().unwrap_or(parent);
-            return Err(not_available(controller, top));
+        let depth = level.dir.components().count();
+        steps.push((depth, Step::Enable { dir: level.dir.clone(), controller }));
+        if has(&level.available) {
+            return Ok(steps);
         }
     }
-    enable.reverse();
-    steps.append(&mut enable);
-    Ok((parent.dir.clone(), steps))
+    Err(not_available(controller, levels.last().unwrap_or(parent)))
 }
 
 /// The group that is above both ours and a new one, whose `cgroup.procs` must be ours to

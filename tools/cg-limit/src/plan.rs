@@ -6,75 +6,15 @@ use common::Fail;
 use common::explain::Explain;
 use common::fail::quote;
 
+use crate::asked::{Asked, CONTROLLERS, Setting};
 use crate::cli::Cli;
+use crate::convert::{self, Given};
+use crate::device::Filter;
 use crate::discover::Version;
-use crate::host::{Host, Tree};
-use crate::limit::{Amount, Memory, Quota};
-use crate::{place, v1, v2};
-
-/// The limits as the kernel holds them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes, whole pages.
-    pub memory: Option<Amount>,
-    /// Bytes of swap alone, whole pages.
-    pub swap: Option<Amount>,
-    /// CPU time.
-    pub cpus: Option<Quota>,
-    /// Tasks.
-    pub pids: Option<Amount>,
-}
-
-impl Limits {
-    /// The controllers that they belong to, in a fixed order.
-    pub fn controllers(&self) -> Vec<&'static str> {
-        let has_memory = self.memory.is_some() || self.swap.is_some();
-        let all = [
-            ("memory", has_memory),
-            ("cpu", self.cpus.is_some()),
-            ("pids", self.pids.is_some()),
-        ];
-        all.into_iter().filter_map(|(name, is_used)| is_used.then_some(name)).collect()
-    }
-
-    /// The lower one of each.
-    #[must_use]
-    fn within(self, outer: &Self) -> Self {
-        let lower = |a: Option<Amount>, b: Option<Amount>| match (a, b) {
-            (Some(Amount::Of(a)), Some(Amount::Of(b))) => Some(Amount::Of(a.min(b))),
-            (Some(Amount::Max) | None, Some(Amount::Of(n))) => Some(Amount::Of(n)),
-            (a, _) => a,
-        };
-        let cpus = match (self.cpus, outer.cpus) {
-            (Some(a), Some(b)) if a.is_more_than(b) => Some(b),
-            (a, b) => a.or(b),
-        };
-        Self {
-            memory: lower(self.memory, outer.memory),
-            swap: lower(self.swap, outer.swap),
-            cpus,
-            pids: lower(self.pids, outer.pids),
-        }
-    }
-}
-
-/// A file of a group and what goes into it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Its name.
-    pub name: &'static str,
-    /// What is written.
-    pub value: String,
-    /// What must be read afterwards.
-    pub reads: String,
-}
-
-impl File {
-    /// One that reads as it was written.
-    pub fn new(name: &'static str, value: String) -> Self {
-        Self { name, reads: value.clone(), value }
-    }
-}
+use crate::file::{self, File, Reads};
+use crate::host::{Facts, Host, Tree};
+use crate::place;
+use crate::row::To;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +49,13 @@ pub enum Step {
         /// The file.
         file: File,
     },
+    /// Attach a program that decides which devices a v2 group may use.
+    Filter {
+        /// The group's directory.
+        dir: PathBuf,
+        /// What it decides.
+        filter: Filter,
+    },
     /// Make the process that becomes COMMAND.
     Fork {
         /// The v2 group that it starts in.
@@ -116,10 +63,19 @@ pub enum Step {
         /// The one above both this and ours, which takes the right to move.
         above: Option<PathBuf>,
     },
-    /// Put that process into a v1 group, before it is COMMAND.
+    /// Go into a v2 group ourselves.
+    Enter {
+        /// The group's directory.
+        dir: PathBuf,
+        /// Our group of before.
+        back: PathBuf,
+    },
+    /// Go into a v1 group, before being COMMAND.
     Join {
         /// The group's directory.
         dir: PathBuf,
+        /// The group of before.
+        back: PathBuf,
     },
 }
 
@@ -128,33 +84,15 @@ pub enum Step {
 pub struct Plan {
     /// In this order.
     pub steps: Vec<Step>,
-    /// The limits that the steps set.
-    pub limits: Limits,
 }
 
 impl Plan {
     /// Decides.
     pub fn new(cli: &Cli, host: &Host) -> Result<Self, Fail> {
-        let asked = cli.controllers();
-        if asked.is_empty() {
-            return Err(Fail::new("no limit given").hint("try 'cg-limit --help'"));
-        }
-        let mut limits = limits(cli, host)?;
-        for controller in asked {
-            limits =
-                limits.within(place::left_behind(place::home(controller, &host.trees)?));
-        }
-        let mut homes: Vec<(&Tree, Vec<&'static str>)> = Vec::new();
-        for controller in limits.controllers() {
-            let tree = place::home(controller, &host.trees)?;
-            match homes.iter_mut().find(|(known, _)| std::ptr::eq(*known, tree)) {
-                Some((_, list)) => list.push(controller),
-                None => homes.push((tree, vec![controller])),
-            }
-        }
-        let is_used =
-            |tree: &Tree| homes.iter().any(|(home, _)| std::ptr::eq(*home, tree));
-        if let Some(idle) = host.trees.iter().find(|t| t.is_given && !is_used(t)) {
+        let homes = homes(cli, host)?;
+        if let Some(idle) = host.trees.iter().find(|tree| {
+            tree.is_given && !homes.iter().any(|(home, _)| std::ptr::eq(*home, *tree))
+        }) {
             let place = idle.place.as_ref().map(|p| p.own.as_path());
             let reason = "no limit that was given is in its hierarchy";
             return Err(Fail::cannot(
@@ -170,79 +108,163 @@ impl Plan {
             steps.extend(prepare);
             let dir = parent.join(&host.name);
             let version = tree.version;
+            let back = tree.own.clone().unwrap_or_else(|| parent.clone());
             match version {
-                Version::V1 => joins.push(Step::Join { dir: dir.clone() }),
+                Version::V1 => joins.push(Step::Join { dir: dir.clone(), back }),
+                Version::V2 if cli.exec => {
+                    joins.push(Step::Enter { dir: dir.clone(), back });
+                }
                 Version::V2 => {
                     above = Some(place::above_both(tree, &dir));
                     group = Some(dir.clone());
                 }
             }
-            let files = files(tree, &controllers, &limits, host.page)?;
+            let files = new_files(tree, &controllers, &cli.asked, &host.facts)?;
+            let filter = filter(version, &controllers, &cli.asked, &host.facts)?;
             steps.push(Step::Make { dir: dir.clone(), version, controllers });
             let write = |file| Step::Write { dir: dir.clone(), file };
             steps.extend(files.into_iter().map(write));
+            steps.extend(filter.map(|filter| Step::Filter { dir: dir.clone(), filter }));
         }
-        steps.push(Step::Fork { group, above });
+        if !cli.exec {
+            steps.push(Step::Fork { group, above });
+        }
         steps.extend(joins);
-        Ok(Self { steps, limits })
+        Ok(Self { steps })
     }
 }
 
-fn limits(cli: &Cli, host: &Host) -> Result<Limits, Fail> {
-    let page = host.page;
-    let memory = cli.memory.map(|memory| match memory {
-        Memory::Amount(amount) => pages(amount, page),
-        Memory::Share(share) => {
-            let part = u128::from(host.memory).saturating_mul(share.into()) / 1_000_000;
-            pages(Amount::Of(u64::try_from(part).unwrap_or(u64::MAX)), page)
+/// The hierarchies that are needed, each with its controllers.
+fn homes<'h>(
+    cli: &Cli,
+    host: &'h Host,
+) -> Result<Vec<(&'h Tree, Vec<&'static str>)>, Fail> {
+    let mut wanted = cli.asked.controllers();
+    if wanted.is_empty() {
+        return Err(Fail::new("no limit given").hint("try 'cg-limit --help'"));
+    }
+    // What is called by name can be frozen, on v1 by a hierarchy of its own.
+    if cli.name.is_some()
+        && host.trees.iter().any(|t| t.place.is_some() && t.has("freezer"))
+    {
+        wanted.push("freezer");
+    }
+    for controller in wanted.clone() {
+        let left = place::left_behind(place::home(controller, &host.trees)?);
+        wanted.extend(left.iter().map(|(controller, ..)| *controller));
+    }
+    let mut homes: Vec<(&Tree, Vec<&'static str>)> = Vec::new();
+    for controller in CONTROLLERS.into_iter().filter(|name| wanted.contains(name)) {
+        let tree = place::home(controller, &host.trees)?;
+        match homes.iter_mut().find(|(known, _)| std::ptr::eq(*known, tree)) {
+            Some((_, list)) => list.push(controller),
+            None => homes.push((tree, vec![controller])),
         }
-    });
-    if memory == Some(Amount::Of(0)) {
-        return Err(Fail::new("cannot limit memory to less than a page"));
     }
-    Ok(Limits {
-        memory,
-        swap: cli.swap.map(|amount| pages(amount, page)),
-        cpus: cli.cpus.map(crate::limit::Cpus::quota),
-        pids: cli.pids,
-    })
+    Ok(homes)
 }
 
-/// The most that the kernel's page counters hold; more is no limit.
-pub(crate) fn most(page: u64) -> u64 {
-    let most = i64::MAX.cast_unsigned();
-    most.saturating_sub(most.checked_rem(page).unwrap_or(0))
-}
-
-/// Rounded down to whole pages, as the kernel would do unasked.
-fn pages(amount: Amount, page: u64) -> Amount {
-    match amount {
-        Amount::Of(n) if n < most(page) => {
-            Amount::Of(n.saturating_sub(n.checked_rem(page).unwrap_or(0)))
-        }
-        Amount::Of(_) | Amount::Max => Amount::Max,
-    }
-}
-
-fn files(
+/// What a new group is given: what it must have, what was asked for, what goes along.
+fn new_files(
     tree: &Tree,
     controllers: &[&str],
-    limits: &Limits,
-    page: u64,
+    asked: &Asked,
+    facts: &Facts,
 ) -> Result<Vec<File>, Fail> {
+    let asked = files(tree.version, controllers, asked, facts)?;
     let mut files = Vec::new();
     // Without both nothing can be put into the group, cgroup-v1/cpusets.rst.
     if let Some([cpus, mems]) = &tree.cpuset {
-        files.push(File::new("cpuset.cpus", cpus.clone()));
-        files.push(File::new("cpuset.mems", mems.clone()));
+        for (name, value) in [("cpuset.cpus", cpus), ("cpuset.mems", mems)] {
+            if !asked.iter().any(|file| file.name == name) {
+                files.push(File::new(name, value.clone()));
+            }
+        }
     }
-    for controller in controllers {
-        match tree.version {
-            Version::V1 => files.extend(v1::files(controller, limits, page)?),
-            Version::V2 => files.extend(v2::files(controller, limits)),
+    files.extend(asked);
+    for (_, name, outer) in place::left_behind(tree) {
+        let ours: Vec<_> =
+            files.iter().filter(|f| f.name == *name).map(|f| f.value.as_str()).collect();
+        let ours = (!ours.is_empty()).then(|| ours.join("\n"));
+        let merged = file::within(name, ours.as_deref(), outer).ok_or_else(|| {
+            Fail::new(format_args!("cannot set {name} to {}", ours.unwrap_or_default()))
+                .hint(format_args!("the group that we are in has {}", outer.trim_end()))
+        })?;
+        // The place in the order is kept; lines of io.max are merged by the kernel.
+        match files.iter_mut().find(|f| f.name == *name && *name != "io.max") {
+            Some(file) => {
+                *file = merged.into_iter().next().unwrap_or_else(|| file.clone());
+            }
+            None => files.extend(merged),
         }
     }
     Ok(files)
+}
+
+/// What the limits of some controllers are in the files of their hierarchy.
+pub(crate) fn files(
+    version: Version,
+    controllers: &[&str],
+    asked: &Asked,
+    facts: &Facts,
+) -> Result<Vec<File>, Fail> {
+    let mut all: Vec<File> = Vec::new();
+    let is_here = |s: &&Setting| s.controllers().iter().any(|c| controllers.contains(c));
+    for setting in asked.in_order().filter(is_here) {
+        let row = setting.row;
+        let to = if version == Version::V1 { row.v1 } else { row.v2 };
+        let (value, given) = (&setting.value, Given { asked, facts });
+        let files = match to {
+            To::File(name) => convert::plain(name, value, given)?,
+            To::Bytes(name) => convert::bytes(name, value, given)?,
+            To::Throttle(name) => convert::throttle(name, value, given)?,
+            To::Io(word) => convert::io_max(word, value, given)?,
+            To::By(_, function) => function(value, given)?,
+            To::Huge(suffix) => convert::hugetlb(suffix, value)?,
+            To::Watch | To::Devices => Vec::new(),
+            To::Not(instead) => {
+                let option = format!("--{}", row.name);
+                let reason =
+                    format!("cgroup {version:?} has no such limit").replace('V', "v");
+                let fail = Fail::cannot("set", option, reason);
+                return Err(if instead.is_empty() { fail } else { fail.hint(instead) });
+            }
+        };
+        // Two options may come to one file, as --cpu-quota and --cpu-period.
+        for file in files {
+            if !all.contains(&file) {
+                all.push(file);
+            }
+        }
+    }
+    if version == Version::V1 && controllers.contains(&"devices") {
+        all.extend(filter_of(asked, facts)?.map(|f| f.files()).unwrap_or_default());
+    }
+    Ok(all)
+}
+
+fn filter_of(asked: &Asked, facts: &Facts) -> Result<Option<Filter>, Fail> {
+    let mut rules = asked.0.iter().filter(|s| matches!(s.row.v2, To::Devices)).peekable();
+    if rules.peek().is_none() {
+        return Ok(None);
+    }
+    let number = |path: &Path| {
+        let known = facts.nodes.iter().find(|(known, _)| known == path);
+        known.and_then(|(_, which)| which.clone())
+    };
+    Filter::new(rules.map(|setting| &setting.value), number).map(Some)
+}
+
+fn filter(
+    version: Version,
+    controllers: &[&str],
+    asked: &Asked,
+    facts: &Facts,
+) -> Result<Option<Filter>, Fail> {
+    if version == Version::V1 || !controllers.contains(&"devices") {
+        return Ok(None);
+    }
+    filter_of(asked, facts)
 }
 
 impl Explain for Step {
@@ -261,7 +283,15 @@ impl Explain for Step {
             Self::Fork { group: Some(dir), .. } => {
                 format!("clone3(CLONE_PIDFD|CLONE_INTO_CGROUP, {})", quote(dir))
             }
-            Self::Join { dir } => format!("write({}, \"0\")", quote(dir.join("tasks"))),
+            Self::Filter { filter, .. } => {
+                format!("bpf(BPF_PROG_ATTACH), {} instructions", filter.program().len())
+            }
+            Self::Enter { dir, .. } => {
+                format!("write({}, \"0\")", quote(dir.join("cgroup.procs")))
+            }
+            Self::Join { dir, .. } => {
+                format!("write({}, \"0\")", quote(dir.join("tasks")))
+            }
         }
     }
 
@@ -272,12 +302,19 @@ impl Explain for Step {
             Self::Make { controllers, version, .. } => {
                 format!("a group for {} ({version:?})", controllers.join(", "))
             }
-            Self::Write { file, .. } if file.value == file.reads => {
-                "and read it back".into()
-            }
-            Self::Write { file, .. } => format!("and read it back as {}", file.reads),
+            Self::Write { file, .. } => match &file.reads {
+                Reads::Just(text) if *text != file.value => {
+                    format!("and read it back as {text}")
+                }
+                Reads::Anything => "which cannot be read back".into(),
+                Reads::Just(_) | Reads::Line(..) | Reads::Alike => {
+                    "and read it back".into()
+                }
+            },
+            Self::Filter { .. } => "decides which devices may be used".into(),
+            Self::Enter { .. } => "this process goes in, and stays".into(),
             Self::Fork { .. } => "this process waits, and removes the groups".into(),
-            Self::Join { .. } => "the new process goes in".into(),
+            Self::Join { .. } => "the process goes in".into(),
         }
     }
 }

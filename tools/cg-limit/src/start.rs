@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::apply::{DELEGATE, Group, open_entry};
 use crate::discover::Version;
-use crate::plan::{Limits, Plan, Step};
+use crate::plan::{Plan, Step};
 
 /// Starts COMMAND; it is in every group before its first instruction.
 pub(crate) fn start(
@@ -48,6 +48,8 @@ fn not_started(steps: &[Step], errno: Errno) -> Result<Child, Fail> {
         | Step::Evacuate { .. }
         | Step::Make { .. }
         | Step::Write { .. }
+        | Step::Filter { .. }
+        | Step::Enter { .. }
         | Step::Join { .. } => None,
     });
     let Some((group, above)) = places else {
@@ -90,10 +92,17 @@ fn fork(
 }
 
 /// The child: goes where it was not born, tells, becomes COMMAND.
-///
+fn enter(groups: &[Group], chain: Chain, job: &Job<'_>) -> Result<Infallible, Fail> {
+    move_in(groups)?;
+    if let Some(fd) = job.status_fd {
+        status::write(fd, &record(groups, &job.plan.steps))?;
+    }
+    chain.exec(job.command)
+}
+
 /// "0" means the writer. A single thread that moves itself by `tasks` need not wait for
 /// an RCU grace period, some 10 ms, as any other way into a v1 group must.
-fn enter(groups: &[Group], chain: Chain, job: &Job<'_>) -> Result<Infallible, Fail> {
+fn move_in(groups: &[Group]) -> Result<(), Fail> {
     for group in groups {
         if let Some(entry) = &group.entry {
             write(entry, b"0")
@@ -101,13 +110,29 @@ fn enter(groups: &[Group], chain: Chain, job: &Job<'_>) -> Result<Infallible, Fa
                 .hint_on(Errno::EACCES, DELEGATE)?;
         }
     }
-    if let Some(fd) = job.status_fd {
-        status::write(fd, &record(groups, &job.plan.limits))?;
-    }
-    chain.exec(job.command)
+    Ok(())
 }
 
-fn record(groups: &[Group], limits: &Limits) -> Value {
+/// Without a fork: this process goes in and becomes COMMAND. Comes back only to say why not,
+/// and to where it was.
+pub(crate) fn become_command(
+    groups: &[Group],
+    held: &Held,
+    chain: Chain,
+    job: &Job<'_>,
+) -> Fail {
+    let ready = held.release().failed_to("restore signals");
+    let failed = ready.and_then(|()| enter(groups, chain, job));
+    for group in groups {
+        let _ = group.back.as_ref().map(|file| std::fs::write(file, "0"));
+    }
+    match failed {
+        Ok(never) => match never {},
+        Err(fail) => fail,
+    }
+}
+
+fn record(groups: &[Group], steps: &[Step]) -> Value {
     let mut places = Map::new();
     for group in groups {
         for controller in &group.controllers {
@@ -115,17 +140,29 @@ fn record(groups: &[Group], limits: &Limits) -> Value {
             places.insert((*controller).to_owned(), path.into());
         }
     }
-    let mut held = Map::new();
-    let amounts =
-        [("memory", limits.memory), ("swap", limits.swap), ("pids", limits.pids)];
-    for (key, amount) in amounts {
-        if let Some(amount) = amount {
-            held.insert(key.to_owned(), amount.json());
+    json!({
+        "cgroups": places,
+        "limits": limits(steps),
+        "pid": nix::unistd::getpid().as_raw(),
+    })
+}
+
+/// What was written, by the file's name: a number where it is one.
+fn limits(steps: &[Step]) -> Map<String, Value> {
+    let mut all: Map<String, Value> = Map::new();
+    for step in steps {
+        let Step::Write { file, .. } = step else { continue };
+        let value =
+            file.value.parse::<u64>().map_or_else(|_| json!(file.value), Value::from);
+        match all.get_mut(&file.name) {
+            // A file of lines.
+            Some(known) => {
+                let lines =
+                    known.as_str().map_or_else(|| known.to_string(), str::to_owned);
+                *known = json!(format!("{lines}\n{}", file.value));
+            }
+            None => drop(all.insert(file.name.clone(), value)),
         }
     }
-    if let Some(cpus) = limits.cpus {
-        held.insert("cpu-quota-us".to_owned(), cpus.quota.into());
-        held.insert("cpu-period-us".to_owned(), cpus.period.into());
-    }
-    json!({ "cgroups": places, "limits": held, "pid": nix::unistd::getpid().as_raw() })
+    all
 }

@@ -1,24 +1,68 @@
-//! Says so when memory ran out and the kernel killed something for it.
+//! Says what ended the command when a limit did, and whose limit it was.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use common::fail::quote;
+use common::spawn::Ended;
 
 use crate::apply::Group;
 use crate::discover::Version;
-use crate::limit::{Amount, human};
-use crate::plan::Limits;
+use crate::usage::{count, denied, home, memory_limit, number, read};
+use crate::value::{Amount, human};
 
-/// The one line, where there is something to say; the groups must still be there.
-pub(crate) fn verdict(groups: &[Group], limits: &Limits) -> Option<String> {
-    let group = groups.iter().find(|group| group.controllers.contains(&"memory"))?;
-    let read = |file: &str| {
-        fs::read_to_string(Path::new(&group.path).join(file)).unwrap_or_default()
+/// What became of COMMAND.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End {
+    /// Its own end.
+    pub(crate) ended: Ended,
+    /// After which time all were killed.
+    pub(crate) timed_out: Option<Duration>,
+}
+
+/// A line for what ended it, where that was a limit; the groups must still be there.
+pub(crate) fn verdict(groups: &[Group], end: &End) -> Vec<String> {
+    let timeout = end.timed_out.map(|time| {
+        format!("timeout of {} s reached, all processes were killed", time.as_secs_f64())
+    });
+    let memory = home(groups, "memory").and_then(of_memory);
+    // A program that goes on with fewer tasks has not been ended by that.
+    let is_failure = end.ended != Ended::Exited(0);
+    let tasks = home(groups, "pids").filter(|_| is_failure).and_then(of_tasks);
+    timeout.into_iter().chain(memory).chain(tasks).collect()
+}
+
+/// Whether a process was killed for lack of memory.
+pub(crate) fn is_oom(groups: &[Group]) -> bool {
+    home(groups, "memory").is_some_and(|group| Facts::of(group).was_killed)
+}
+
+fn of_tasks(group: &Group) -> Option<String> {
+    let failed = denied(&group.path).filter(|n| *n > 0)?;
+    let limit = number(&group.path, "pids.max")?;
+    // On v2 and since Linux 6.12 it counts what the groups below or above denied.
+    Some(format!("limit of {limit} tasks reached, {failed} could not be started"))
+}
+
+fn of_memory(group: &Group) -> Option<String> {
+    let facts = Facts::of(group);
+    facts.verdict(memory_limit(group), || whose(group))
+}
+
+/// The group above or below whose limit it was, as far as the kernel tells.
+fn whose(group: &Group) -> Option<(PathBuf, u64)> {
+    if group.version == Version::V1 {
+        return None;
+    }
+    let is_it = |dir: &Path| {
+        let limit = number(dir, "memory.max")?;
+        let text = read(dir, "memory.events.local")?;
+        count(&text, "oom").filter(|n| *n > 0).map(|_| (dir.to_owned(), limit))
     };
-    let facts = match group.version {
-        Version::V2 => Facts::v2(&read),
-        Version::V1 => Facts::v1(&read),
-    };
-    facts.verdict(limits.memory)
+    let below = fs::read_dir(&group.path).into_iter().flatten().flatten();
+    let mut below = below.filter_map(|entry| is_it(&entry.path()));
+    below.next().or_else(|| group.path.ancestors().skip(1).find_map(is_it))
 }
 
 /// How far below a limit a charge of several pages may fail.
@@ -36,14 +80,23 @@ struct Facts {
 }
 
 impl Facts {
+    fn of(group: &Group) -> Self {
+        let read = |file: &str| read(&group.path, file).unwrap_or_default();
+        match group.version {
+            Version::V2 => Self::v2(&read),
+            Version::V1 => Self::v1(&read),
+        }
+    }
+
     /// `memory.events` counts what happens below as well, `memory.events.local` does not.
     fn v2(read: &dyn Fn(&str) -> String) -> Self {
         let (events, local) = (read("memory.events"), read("memory.events.local"));
         // Before Linux 5.2 there is only the first.
         let own = if local.is_empty() { &events } else { &local };
+        let has = |text: &str, key| count(text, key).is_some_and(|n| n > 0);
         Self {
-            was_killed: count(&events, "oom_kill") > 0,
-            is_ours: count(own, "oom") > 0,
+            was_killed: has(&events, "oom_kill"),
+            is_ours: has(own, "oom"),
             // Since Linux 5.19.
             peak: read("memory.peak").trim_end().parse().ok(),
         }
@@ -59,13 +112,18 @@ impl Facts {
             is_full.is_some_and(|(most, limit)| limit <= most.saturating_add(SLACK));
         Self {
             // Since Linux 4.13.
-            was_killed: count(&read("memory.oom_control"), "oom_kill") > 0,
+            was_killed: count(&read("memory.oom_control"), "oom_kill")
+                .is_some_and(|n| n > 0),
             is_ours: number("memory.failcnt").is_some_and(|n| n > 0) || is_full,
             peak,
         }
     }
 
-    fn verdict(&self, limit: Option<Amount>) -> Option<String> {
+    fn verdict(
+        &self,
+        limit: Option<Amount>,
+        whose: impl FnOnce() -> Option<(PathBuf, u64)>,
+    ) -> Option<String> {
         if !self.was_killed {
             return None;
         }
@@ -74,19 +132,18 @@ impl Facts {
             Some(Amount::Of(n)) if self.is_ours => {
                 format!("memory limit {} reached, a process was killed{peak}", human(n))
             }
-            Some(Amount::Of(_) | Amount::Max) | None => {
-                format!(
+            Some(Amount::Of(_) | Amount::Max) | None => match whose() {
+                Some((dir, n)) => format!(
+                    "memory limit {} of {} reached, a process was killed{peak}",
+                    human(n),
+                    quote(dir)
+                ),
+                None => format!(
                     "a process was killed for lack of memory, not by this limit{peak}"
-                )
-            }
+                ),
+            },
         })
     }
-}
-
-/// A line `KEY N` of a flat keyed file.
-fn count(text: &str, key: &str) -> u64 {
-    let value = |line: &str| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok();
-    text.lines().find_map(value).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -103,7 +160,7 @@ mod tests {
         };
 
         assert_eq!(
-            Facts::v2(&read).verdict(Some(Amount::Of(33_554_432))).as_deref(),
+            Facts::v2(&read).verdict(Some(Amount::Of(33_554_432)), || None).as_deref(),
             Some("memory limit 32 MiB reached, a process was killed (peak 32 MiB)")
         );
     }
@@ -137,14 +194,27 @@ mod tests {
         };
 
         assert_eq!(
-            Facts::v2(&read).verdict(Some(Amount::Of(1 << 30))).as_deref(),
+            Facts::v2(&read).verdict(Some(Amount::Of(1 << 30)), || None).as_deref(),
             Some("a process was killed for lack of memory, not by this limit")
         );
     }
 
     #[test]
+    fn the_group_whose_limit_it_was_is_named() {
+        let facts = Facts { was_killed: true, is_ours: false, peak: None };
+
+        assert_eq!(
+            facts.verdict(None, || Some(("/cg/above".into(), 1 << 20))).as_deref(),
+            Some("memory limit 1 MiB of '/cg/above' reached, a process was killed")
+        );
+    }
+
+    #[test]
     fn nothing_killed_is_nothing_said() {
-        assert_eq!(Facts::v2(&|_| String::new()).verdict(Some(Amount::Of(1))), None);
-        assert_eq!(Facts::v1(&|_| "oom_kill 0\n".into()).verdict(None), None);
+        assert_eq!(
+            Facts::v2(&|_| String::new()).verdict(Some(Amount::Of(1)), || None),
+            None
+        );
+        assert_eq!(Facts::v1(&|_| "oom_kill 0\n".into()).verdict(None, || None), None);
     }
 }

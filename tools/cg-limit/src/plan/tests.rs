@@ -15,6 +15,7 @@ fn tree(version: Version, controllers: &[&str], mount: &str, own: &str) -> Tree 
         place: Some(Place { mount: mount.into(), own: own.into() }),
         own: Some(own.into()),
         is_given: false,
+        is_evacuated: false,
         levels: Vec::new(),
         cpuset: None,
     }
@@ -27,7 +28,7 @@ fn level(dir: &str, available: &str, enabled: &str) -> Level {
         available: words(available),
         enabled: words(enabled),
         is_root: dir == "/cg",
-        limits: Limits::default(),
+        limits: Vec::new(),
     }
 }
 
@@ -46,9 +47,20 @@ fn v2(levels: Vec<Level>) -> Vec<Tree> {
 
 fn plan(args: &[&str], trees: Vec<Tree>) -> Result<Plan, Fail> {
     let args = ["cg-limit"].iter().chain(args).map(OsString::from).collect();
-    let cli: Cli = common::cli::parse(args)?;
-    let name = "cg-limit.7.a".to_owned();
-    Plan::new(&cli, &Host { name, page: 4096, memory: 1 << 30, trees })
+    let cli = common::cli::parse::<Cli>(args)?.finish();
+    let name = cli.name.clone().unwrap_or("cg-limit.7.a".to_owned());
+    let facts = Facts {
+        page: 4096,
+        memory: 1 << 30,
+        swap: 1 << 20,
+        tasks: 32768,
+        disks: vec![
+            ("/dev/vda".into(), Ok((8, 0))),
+            ("/tmp".into(), Err("its file system is on no disk of its own".to_owned())),
+        ],
+        nodes: Vec::new(),
+    };
+    Plan::new(&cli, &Host { name, trees, facts })
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "reads as a sentence")]
@@ -201,35 +213,37 @@ fn the_limits_of_the_group_that_is_left_go_along() {
         level("/cg/a/own", "", ""),
         level("/cg/a", "cpu memory pids", "cpu memory pids"),
     ]);
-    trees[0].levels[0].limits = Limits {
-        memory: Some(Amount::Of(1 << 20)),
-        cpus: Some(Quota { quota: 10_000, period: 20_000 }),
-        pids: Some(Amount::Of(9)),
-        swap: None,
-    };
+    trees[0].levels[0].limits = vec![
+        ("memory", "memory.max", "1048576\n".into()),
+        ("cpu", "cpu.max", "10000 20000\n".into()),
+        ("pids", "pids.max", "9\n".into()),
+        ("memory", "memory.high", "4096\n".into()),
+    ];
     let loose = ["--memory=2M", "--swap=0", "--cpus=1", "--pids=max"];
     check(
         &loose,
         trees.clone(),
         expect![[r#"
-        mkdir('/cg/a/cg-limit.7.a', 0755)
-        memory.max=1048576
-        memory.swap.max=0
-        cpu.max=10000 20000
-        pids.max=9
-        clone3(CLONE_PIDFD|CLONE_INTO_CGROUP, '/cg/a/cg-limit.7.a')
-    "#]],
+            mkdir('/cg/a/cg-limit.7.a', 0755)
+            memory.max=1048576
+            memory.swap.max=0
+            cpu.max=10000 20000
+            pids.max=9
+            memory.high=4096
+            clone3(CLONE_PIDFD|CLONE_INTO_CGROUP, '/cg/a/cg-limit.7.a')
+        "#]],
     );
     check(
         &["--memory=4k", "--cpus=0.1"],
         trees,
         expect![[r#"
-        mkdir('/cg/a/cg-limit.7.a', 0755)
-        memory.max=4096
-        cpu.max=10000 100000
-        pids.max=9
-        clone3(CLONE_PIDFD|CLONE_INTO_CGROUP, '/cg/a/cg-limit.7.a')
-    "#]],
+            mkdir('/cg/a/cg-limit.7.a', 0755)
+            memory.max=4096
+            cpu.max=10000 100000
+            pids.max=9
+            memory.high=4096
+            clone3(CLONE_PIDFD|CLONE_INTO_CGROUP, '/cg/a/cg-limit.7.a')
+        "#]],
     );
 }
 
@@ -303,7 +317,7 @@ fn where_no_group_can_be_made_it_is_said_why() {
         &["--memory=1M"],
         v2(vec![alone]),
         expect![
-            "cannot make a limited group in '/cg': it has processes, and no group above it can be seen; move them to a group below, or name another with --parent"
+            "cannot make a limited group in '/cg': it has processes, and no group above it can be seen; --evacuate moves them to a group below, --parent names another"
         ],
     );
     let levels = vec![
@@ -330,3 +344,70 @@ fn where_no_group_can_be_made_it_is_said_why() {
         ],
     );
 }
+
+#[test]
+fn a_command_that_nobody_waits_for_goes_in_by_itself() {
+    check(
+        &["--exec", "--pids=5"],
+        v2(vec![level("/cg", "pids", "pids")]),
+        expect![[r#"
+        mkdir('/cg/cg-limit.7.a', 0755)
+        pids.max=5
+        write('/cg/cg-limit.7.a/cgroup.procs', "0")
+    "#]],
+    );
+    check(
+        &["--exec", "--pids=5"],
+        v1(),
+        expect![[r#"
+        mkdir('/cg/cpu/cg-limit.7.a', 0755)
+        pids.max=5
+        write('/cg/cpu/cg-limit.7.a/tasks', "0")
+    "#]],
+    );
+}
+
+#[test]
+fn a_group_with_a_name_can_be_frozen_on_v1_as_well() {
+    let mut trees = v1();
+    trees.push(tree(Version::V1, &["freezer"], "/cg/freezer", "/cg/freezer"));
+    check(
+        &["--name=web", "--pids=5"],
+        trees,
+        expect![[r#"
+        mkdir('/cg/cpu/web', 0755)
+        pids.max=5
+        mkdir('/cg/freezer/web', 0755)
+        clone3(CLONE_PIDFD)
+        write('/cg/cpu/web/tasks', "0")
+        write('/cg/freezer/web/tasks', "0")
+    "#]],
+    );
+    check(
+        &["--name=web"],
+        v2(vec![level("/cg", "pids", "pids")]),
+        expect![[r#"
+        mkdir('/cg/web', 0755)
+        clone3(CLONE_PIDFD|CLONE_INTO_CGROUP, '/cg/web')
+    "#]],
+    );
+}
+
+#[test]
+fn processes_move_aside_where_that_is_asked_for() {
+    let mut trees = v2(vec![level("/cg/own", "pids", ""), level("/cg", "pids", "pids")]);
+    trees[0].is_evacuated = true;
+    check(
+        &["--pids=1"],
+        trees,
+        expect![[r#"
+        mkdir('/cg/own/processes'); write("cgroup.procs", …)
+        write('/cg/own/cgroup.subtree_control', "+pids")
+        mkdir('/cg/own/cg-limit.7.a', 0755)
+        pids.max=1
+        clone3(CLONE_PIDFD|CLONE_INTO_CGROUP, '/cg/own/cg-limit.7.a')
+    "#]],
+    );
+}
+
+mod limits;

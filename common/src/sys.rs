@@ -51,6 +51,22 @@ pub fn set_cloexec(fd: RawFd, on: bool) -> Result<()> {
     Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, flags) }).map(drop)
 }
 
+/// `dup3(2)` onto a number that is free; close-on-exec.
+///
+/// # Errors
+/// `EBUSY` where the number is taken: what it was would be closed unseen.
+pub fn duplicate(fd: BorrowedFd<'_>, number: RawFd) -> Result<OwnedFd> {
+    if open_flags(number).is_ok() {
+        return Err(Errno::EBUSY);
+    }
+    call!(SYS_dup3, fd.as_raw_fd(), number, libc::O_CLOEXEC).map(own)
+}
+
+/// `dup3(2)` over a descriptor of ours, whose own file is closed thereby.
+pub fn replace(fd: &OwnedFd, by: BorrowedFd<'_>) -> Result<()> {
+    call!(SYS_dup3, by.as_raw_fd(), fd.as_raw_fd(), libc::O_CLOEXEC).map(drop)
+}
+
 /// `fcntl(2)` `F_GETFL`: how the descriptor was opened, or `EBADF`.
 pub fn open_flags(fd: RawFd) -> Result<c_int> {
     // SAFETY: F_GETFL takes no argument.

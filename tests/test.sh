@@ -27,9 +27,10 @@ cargo build --quiet --workspace --bins
 
 # What may be missing here, by key of tests/src/need.rs.
 skips="shared,big-image,system-mounts"
-for program in bwrap nsenter unshare setpriv umoci skopeo capsh python3 strace xz bzip2 zstd lz4 dash bash; do
+for program in bwrap nsenter unshare setpriv umoci skopeo capsh python3 strace xz bzip2 zstd lz4 dash bash flock fuse-overlayfs; do
     command -v "$program" >/dev/null || skips="$skips,program:$program"
 done
+[ -r /dev/fuse ] && [ -w /dev/fuse ] || skips="$skips,fuse"
 grep -q ' - cgroup ' /proc/self/mountinfo || skips="$skips,cgroup-v1"
 grep -q ' - cgroup2 ' /proc/self/mountinfo || skips="$skips,cgroup-v2"
 

@@ -124,7 +124,8 @@ impl Chain {
     pub fn keep_image(&mut self, dir: &Path) -> Result<(), Fail> {
         let path = dir.join("config.json");
         // Not to wait for the other end of a pipe.
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let flags =
+            OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = open(&path, flags, Mode::empty()).cannot("open", &path)?;
         if kind(&fstat(&file).cannot("read", &path)?) != SFlag::S_IFREG {
             return Err(Fail::cannot("open", &path, "not a regular file"));

@@ -52,6 +52,10 @@ fn check(key: &str) -> Result<(), String> {
         ),
         "cgroup-v1" => yes(has_mount("cgroup"), "no cgroup v1 hierarchy is mounted"),
         "cgroup-v2" => yes(has_mount("cgroup2"), "no cgroup v2 hierarchy is mounted"),
+        "fuse" => yes(
+            OpenOptions::new().read(true).write(true).open("/dev/fuse").is_ok(),
+            "/dev/fuse cannot be opened",
+        ),
         "shared" => yes(shared().is_some(), "no ../shared beside the project"),
         "big-image" => yes(
             big_image().is_some(),

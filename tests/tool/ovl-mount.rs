@@ -14,6 +14,8 @@ use std::path::Path;
 
 use kit::{Out, Run, World, expect, need, tool};
 
+#[path = "ovl-mount/options.rs"]
+mod options;
 #[path = "ovl-mount/root.rs"]
 mod root;
 #[path = "ovl-mount/refused.rs"]
@@ -130,8 +132,8 @@ fn more_layers_than_the_kernel_stacks_are_refused() {
         .refused(
             125,
             expect![[r#"
-            ovl-mount: cannot mount an overlay of 501 layers; the kernel's limit is 500
-        "#]],
+                ovl-mount: cannot mount an overlay of 501 layers; the kernel's limit is 500: img-unpack --flat makes one of all
+            "#]],
         );
 }
 

@@ -10,7 +10,7 @@ use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::sys::statfs::{FsType, OVERLAYFS_SUPER_MAGIC, fstatfs};
 
 use crate::apply::mount_id;
-use crate::stack::{Layer, Writable};
+use crate::stack::{Layer, Stack, Writable};
 
 type Id = (dev_t, ino_t);
 
@@ -18,28 +18,49 @@ type Id = (dev_t, ino_t);
 const MOST_STEPS: usize = 4096;
 
 /// The cause, where it can be found out after the fact.
-pub(crate) fn cause(
-    errno: Errno,
-    lowers: &[Layer],
-    upper: Option<&Writable>,
-) -> Option<String> {
-    if errno == Errno::ELOOP {
-        overlapping(lowers, upper)
+pub(crate) fn cause(errno: Errno, stack: &Stack<'_>) -> Option<String> {
+    let Stack { lowers, upper, .. } = *stack;
+    let text = if errno == Errno::ELOOP {
+        return overlapping(stack);
     } else if errno == Errno::EINVAL {
-        invalid(lowers, upper)
+        return invalid(lowers, upper);
     } else if errno == Errno::EBUSY {
+        format!("{} is in use by another overlay", quote(&upper?.upper.path))
+    } else if errno == Errno::ESTALE {
         let path = quote(&upper?.upper.path);
-        Some(format!("{path} or its work directory is in use"))
+        format!("{path} was changed over other layers: --reset-work, or --index=off")
+    } else if errno == Errno::EIO && stack.settings.iter().any(|s| s.key == "volatile") {
+        let path = quote(&upper?.upper.path);
+        format!("the disk has failed below {path}, which --volatile would not notice")
+    } else if errno == Errno::EPERM {
+        "unprivileged overlays take Linux 5.11".to_owned()
     } else {
-        (errno == Errno::EPERM)
-            .then(|| "unprivileged overlays take Linux 5.11".to_owned())
+        return None;
+    };
+    Some(text)
+}
+
+/// Why the kernel made an overlay read-only, with places for changes at hand.
+pub(crate) fn downgrade(upper: &Writable) -> String {
+    let work = quote(&upper.work.path);
+    let own = nix::unistd::geteuid().as_raw();
+    match fstatat(&upper.work.fd, "work", AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(left) if left.st_uid != own => {
+            format!(
+                "{work} has what an overlay of user {} left: --reset-work",
+                left.st_uid
+            )
+        }
+        _ => format!("it cannot write to {work} with the ids that are mapped here"),
     }
 }
 
 /// Two of the directories are one, or one lies inside another.
-fn overlapping(lowers: &[Layer], upper: Option<&Writable>) -> Option<String> {
+fn overlapping(stack: &Stack<'_>) -> Option<String> {
+    let Stack { lowers, data, upper, .. } = *stack;
     let all: Vec<(&Layer, Id)> = lowers
         .iter()
+        .chain(data)
         .chain(upper.map(|u| &u.upper))
         .chain(upper.map(|u| &u.work))
         .filter_map(|layer| Some((layer, id(fstat(&layer.fd).ok()?))))
@@ -92,7 +113,9 @@ fn invalid(lowers: &[Layer], upper: Option<&Writable>) -> Option<String> {
     }
     let stale = fstatat(&work.fd, "work/incompat/volatile", AtFlags::empty()).is_ok();
     stale.then(|| {
-        format!("{path} is what a volatile overlay left after a crash: begin a new one")
+        format!(
+            "{work_path} is what a volatile overlay left, whose last changes may be lost: --reset-work goes on with what is there"
+        )
     })
 }
 

@@ -9,14 +9,19 @@ use common::{Fail, explain};
 
 mod apply;
 pub mod cli;
+mod data;
 mod diagnose;
-mod layers;
+mod explained;
+mod fuse;
+pub mod layers;
+pub mod option;
 pub mod plan;
 mod stack;
+mod work;
 
 /// Runs the tool: `args` is argv with the program's name.
 pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
-    let cli: cli::Cli = common::cli::parse(args)?;
+    let cli = cli::parse(args)?;
     let plan = plan::Plan::new(&cli, plan::Host::read(&cli)?)?;
     let command = &cli.link.command;
     if cli.link.explain {

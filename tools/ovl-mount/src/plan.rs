@@ -1,14 +1,15 @@
 //! What to stack, and where changes go, decided without a system call.
 
-use std::path::{Path, PathBuf};
+use std::os::fd::RawFd;
+use std::path::PathBuf;
 
-use common::explain::Explain;
-use common::fail::quote;
+use common::idmapped::IdMapped;
 use common::parse::Bytes;
 use common::{Fail, proc};
 
 use crate::cli::Cli;
 use crate::layers;
+use crate::option::{self, Setting};
 
 /// As many layers as overlayfs stacks, `OVL_MAX_STACK`.
 pub const MOST_LAYERS: usize = 500;
@@ -45,15 +46,30 @@ pub enum Xattrs {
     User,
 }
 
+/// What to do where the kernel mounts no overlay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Say why.
+    Fail,
+    /// Let fuse-overlayfs do it.
+    Fuse,
+}
+
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Opens an image's config.json, to be handed on to img-exec.
+    /// Takes the number for the mount, before a file of ours gets it.
+    Reserve(RawFd),
+    /// Opens the config.json of an image's directory, to be handed on to img-exec.
     Config(PathBuf),
     /// Opens a layer; the topmost comes first.
     Lower(PathBuf),
+    /// Opens a layer that only files' contents are taken from.
+    Data(PathBuf),
+    /// Shows the layers' files with other ids.
+    Idmap(IdMapped),
     /// Starts the overlay, which takes the right to mount: nothing was made yet.
-    Fsopen,
+    Fsopen(Refused),
     /// Opens the directories that take the changes.
     Upper {
         /// The changes.
@@ -65,12 +81,23 @@ pub enum Step {
     Rw(PathBuf),
     /// Makes both on a tmpfs that is mounted nowhere.
     Tmpfs(Option<Bytes>),
-    /// Makes the mount.
-    Overlay(Xattrs),
+    /// Nothing else has them, nor is about to.
+    Exclusive(Xattrs),
+    /// Clears the work directory.
+    ResetWork,
+    /// Configures the overlay.
+    Overlay {
+        /// Where it makes its notes.
+        xattrs: Xattrs,
+        /// What was asked for beside.
+        settings: Vec<Setting>,
+    },
     /// One layer that nobody may change: a bind does, an overlay takes two layers.
-    Bind,
-    /// Puts it into its place.
+    Bind(Refused),
+    /// Puts the mount into its place.
     Attach(PathBuf),
+    /// Gives COMMAND the mount by this number.
+    HandOver(RawFd),
 }
 
 /// What ovl-mount is going to do.
@@ -84,38 +111,107 @@ impl Plan {
     /// Decides.
     ///
     /// # Errors
-    /// When there are no layers, or more than the kernel stacks.
+    /// When there are no layers, more than the kernel stacks, or options that exclude each
+    /// other.
     pub fn new(cli: &Cli, host: Host) -> Result<Self, Fail> {
         let lowers = if cli.lower.is_empty() {
             topmost_first(host.layers)
         } else {
             cli.lower.clone()
         };
-        let count = lowers.len();
-        if count == 0 {
-            return Err(Fail::new("cannot mount an overlay without layers"));
+        let settings = settings(cli, host.initial_userns)?;
+        let writable = writable(cli);
+        let is_one = lowers.len() == 1 && cli.data_only.is_empty() && writable.is_none();
+        count(lowers.len(), cli.data_only.len())?;
+        if let Some(setting) = settings.first().filter(|_| is_one) {
+            let reason = "one layer that nobody may change is a bind, not an overlay";
+            return Err(Fail::cannot("use", setting.to_string(), reason));
         }
-        if count > MOST_LAYERS {
-            let text = format!("cannot mount an overlay of {count} layers");
-            return Err(Fail::new(text).hint("the kernel's limit is 500"));
-        }
-        let mut steps: Vec<_> = lowers.into_iter().map(Step::Lower).collect();
-        if let Some(dir) = &cli.image {
-            steps.insert(0, Step::Config(dir.join("config.json")));
-        }
-        match writable(cli) {
-            None if count == 1 => steps.push(Step::Bind),
-            writable => {
-                steps.push(Step::Fsopen);
-                steps.extend(writable);
-                let trusted = host.initial_userns;
-                let xattrs = if trusted { Xattrs::Trusted } else { Xattrs::User };
-                steps.push(Step::Overlay(xattrs));
+        let mut steps = beginning(cli)?;
+        steps.extend(lowers.into_iter().map(Step::Lower));
+        steps.extend(cli.data_only.iter().cloned().map(Step::Data));
+        steps.extend(cli.idmap.clone().map(Step::Idmap));
+        let refused = if cli.fuse { Refused::Fuse } else { Refused::Fail };
+        if is_one {
+            steps.push(Step::Bind(refused));
+        } else {
+            steps.push(Step::Fsopen(refused));
+            let is_kept = matches!(writable, Some(Step::Upper { .. } | Step::Rw(_)));
+            steps.extend(writable);
+            let overlay = overlay(host.initial_userns, settings);
+            if let (true, Step::Overlay { xattrs, .. }) = (is_kept, &overlay) {
+                steps.push(Step::Exclusive(*xattrs));
             }
+            steps.extend(cli.reset_work.then_some(Step::ResetWork));
+            steps.push(overlay);
         }
-        steps.push(Step::Attach(cli.target.clone()));
+        let hand_over = cli.fd.map(Step::HandOver);
+        let attach = cli.target.as_ref().map(|target| Step::Attach(target.into()));
+        steps.extend(hand_over.or(attach));
         Ok(Self { steps })
     }
+}
+
+fn count(lowers: usize, data: usize) -> Result<(), Fail> {
+    let count = lowers.saturating_add(data);
+    if lowers == 0 {
+        return Err(Fail::new("cannot mount an overlay without layers"));
+    }
+    if count > MOST_LAYERS {
+        let text = format!("cannot mount an overlay of {count} layers");
+        return Err(Fail::new(text)
+            .hint("the kernel's limit is 500: img-unpack --flat makes one of all"));
+    }
+    Ok(())
+}
+
+fn beginning(cli: &Cli) -> Result<Vec<Step>, Fail> {
+    if cli.fd.is_some() && cli.link.command.is_empty() {
+        return Err(Fail::new("cannot hand a mount over without COMMAND"));
+    }
+    let reserve = cli.fd.map(Step::Reserve);
+    Ok(reserve.into_iter().chain(cli.image.clone().map(Step::Config)).collect())
+}
+
+/// What was asked for, where it goes together.
+fn settings(cli: &Cli, initial_userns: bool) -> Result<Vec<Setting>, Fail> {
+    let mut all = cli.settings();
+    let user = Setting { key: "userxattr".to_owned(), value: None };
+    if !initial_userns && !all.contains(&user) {
+        all.push(user.clone());
+    }
+    if let Some((one, other)) = option::conflict(&all) {
+        let (one, other) = if *one == user { (other, one) } else { (one, other) };
+        let fail =
+            Fail::cannot("use", one.to_string(), format_args!("it excludes '{other}'"));
+        let is_forced = *other == user && !initial_userns;
+        let hint =
+            "which overlays take in a user namespace: only root outside can have it";
+        return Err(if is_forced { fail.hint(hint) } else { fail });
+    }
+    if let Some(setting) = option::revocable(&all).filter(|_| cli.fd.is_some()) {
+        let reason = "whether the kernel keeps it shows on a mounted overlay only";
+        return Err(
+            Fail::cannot("use", setting.to_string(), reason).hint("leave out --fd")
+        );
+    }
+    let is_read_only = writable(cli).is_none();
+    if let Some(setting) = option::writes(&all).filter(|_| is_read_only) {
+        let reason = "nothing can be changed without --rw, --upper or --tmpfs";
+        return Err(Fail::cannot("use", setting.to_string(), reason));
+    }
+    if !initial_userns {
+        all.retain(|setting| *setting != user);
+    }
+    Ok(all)
+}
+
+fn overlay(initial_userns: bool, mut settings: Vec<Setting>) -> Step {
+    let count = settings.len();
+    settings.retain(|setting| setting.key != "userxattr");
+    let is_trusted = initial_userns && settings.len() == count;
+    let xattrs = if is_trusted { Xattrs::Trusted } else { Xattrs::User };
+    Step::Overlay { xattrs, settings }
 }
 
 fn writable(cli: &Cli) -> Option<Step> {
@@ -131,140 +227,5 @@ fn topmost_first(bottom_first: Vec<PathBuf>) -> Vec<PathBuf> {
     bottom_first.into_iter().rev().filter(|layer| seen.insert(layer.clone())).collect()
 }
 
-impl Explain for Step {
-    fn call(&self) -> String {
-        let open = |path: &Path| format!("open({}, O_PATH|O_DIRECTORY)", quote(path));
-        match self {
-            Self::Config(path) => format!("open({}, O_RDONLY)", quote(path)),
-            Self::Lower(path) => open(path),
-            Self::Fsopen => "fsopen('overlay')".into(),
-            Self::Upper { upper, work } => format!("{}; {}", open(upper), open(work)),
-            Self::Rw(dir) => {
-                let below = |name| quote(dir.join(name));
-                format!("mkdirat({}); mkdirat({})", below("upper"), below("work"))
-            }
-            Self::Tmpfs(size) => {
-                let size = size.map(|n| format!("'size={n}'")).unwrap_or_default();
-                format!("fsopen('tmpfs'); fsmount({size}); mkdirat(…)")
-            }
-            Self::Overlay(xattrs) => {
-                let user = match xattrs {
-                    Xattrs::Trusted => "",
-                    Xattrs::User => "fsconfig('userxattr'); ",
-                };
-                format!("fsconfig('lowerdir+', …); {user}fsmount(MOUNT_ATTR_NODEV)")
-            }
-            Self::Bind => "open_tree(…, OPEN_TREE_CLONE|AT_RECURSIVE); mount_setattr(MOUNT_ATTR_RDONLY|MOUNT_ATTR_NODEV)".into(),
-            Self::Attach(target) => format!("move_mount({})", quote(target)),
-        }
-    }
-
-    fn why(&self) -> String {
-        match self {
-            Self::Config(_) => "the image's config, for img-exec",
-            Self::Lower(_) => "a layer, below those before it",
-            Self::Fsopen => "an overlay",
-            Self::Upper { .. } => "what takes the changes",
-            Self::Rw(_) => "what takes the changes, kept",
-            Self::Tmpfs(_) => "what takes the changes, in memory and never visible",
-            Self::Overlay(Xattrs::Trusted) => "the layers as one tree",
-            Self::Overlay(Xattrs::User) => {
-                "the layers as one tree; trusted.* attributes take real root"
-            }
-            Self::Bind => "one layer, read-only",
-            Self::Attach(_) => "in its place, made where it is missing",
-        }
-        .into()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::ffi::OsString;
-
-    use super::*;
-
-    fn plan(args: &[&str], layers: &[&str], initial_userns: bool) -> Result<Plan, Fail> {
-        let args = ["ovl-mount"].iter().chain(args).map(OsString::from).collect();
-        let cli: Cli = common::cli::parse(args)?;
-        let layers = layers.iter().map(PathBuf::from).collect();
-        Plan::new(&cli, Host { initial_userns, layers })
-    }
-
-    fn lower(path: &str) -> Step {
-        Step::Lower(path.into())
-    }
-
-    #[test]
-    fn an_image_is_listed_bottom_first_and_stacked_topmost_first() {
-        let plan = plan(&["--image", "box", "--tmpfs=1M", "root"], &["a", "b"], false);
-
-        assert_eq!(
-            plan.unwrap().steps,
-            [
-                Step::Config("box/config.json".into()),
-                lower("b"),
-                lower("a"),
-                Step::Fsopen,
-                Step::Tmpfs(Some(Bytes(1 << 20))),
-                Step::Overlay(Xattrs::User),
-                Step::Attach("root".into()),
-            ]
-        );
-    }
-
-    #[test]
-    fn lower_directories_are_named_topmost_first() {
-        let args = ["--lower", "a", "--lower", "b", "t"];
-        let plan = plan(&args, &[], true);
-
-        let rest =
-            [Step::Fsopen, Step::Overlay(Xattrs::Trusted), Step::Attach("t".into())];
-        let all = [&[lower("a"), lower("b")], rest.as_slice()].concat();
-        assert_eq!(plan.unwrap().steps, all);
-    }
-
-    #[test]
-    fn a_layer_that_occurs_again_counts_where_it_is_topmost() {
-        let steps = plan(&["--layers", "-", "t"], &["a", "b", "a", "c"], true);
-
-        let lowers = [lower("c"), lower("a"), lower("b")];
-        assert_eq!(steps.unwrap().steps[..3], lowers);
-    }
-
-    #[test]
-    fn one_layer_that_nobody_may_change_is_a_bind() {
-        for args in [&["--lower", "a", "t"][..], &["--ro", "--lower", "a", "t"]] {
-            let steps = plan(args, &[], true).unwrap().steps;
-
-            assert_eq!(steps[1..], [Step::Bind, Step::Attach("t".into())]);
-        }
-    }
-
-    #[test]
-    fn the_kernel_stacks_500_layers_and_no_more() {
-        let names: Vec<String> = (0..=MOST_LAYERS).map(|n| n.to_string()).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-
-        assert!(plan(&["--layers", "-", "t"], &names[1..], true).is_ok());
-        assert_eq!(
-            plan(&["--layers", "-", "t"], &names, true).unwrap_err().text,
-            "cannot mount an overlay of 501 layers; the kernel's limit is 500"
-        );
-    }
-
-    #[test]
-    fn what_does_not_go_together_is_refused() {
-        for args in [
-            &["t"][..],
-            &["--lower", "a", "--image", "b", "t"],
-            &["--lower", "a", "--rw", "b", "--tmpfs", "t"],
-            &["--lower", "a", "--upper", "b", "t"],
-            &["--lower", "a", "--work", "b", "t"],
-            &["--lower", "a", "--ro", "--tmpfs", "t"],
-        ] {
-            assert_eq!(plan(args, &[], true).unwrap_err().status, 125, "{args:?}");
-        }
-        assert!(plan(&["--layers", "-", "t"], &[], true).is_err());
-    }
-}
+mod tests;

@@ -1,35 +1,31 @@
 //! The overlay itself, in the three ways that kernels have taken layers in.
 //!
 //! By descriptor since Linux 6.13 (`O_PATH` ones 6.15), by one `lowerdir+` each since 6.7,
-//! else in one string of mount(2), which the kernel cuts off at 4095 bytes and says
-//! nothing. Names are /proc/self/fd/N, so a directory is opened once, by us, and no byte
-//! of its path needs escaping. Which way the kernel knows is tried, not looked up.
+//! else in one string of mount(2), see [`crate::data`]. Names are /proc/self/fd/N, so a
+//! directory is opened once, by us, and no byte of its path needs escaping. Which way the
+//! kernel knows is tried, not looked up.
 
-use std::ffi::CString;
-use std::fmt::Write;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use common::fail::Hint;
+use common::fail::{Hint, quote};
 use common::mount::{Attr, Fs, Mount};
 use common::{Context, Fail, sys};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::mount::MsFlags;
 use nix::sys::stat::Mode;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
-use crate::diagnose;
+use crate::option::Setting;
 use crate::plan::Xattrs;
+use crate::{data, diagnose};
 
 pub(crate) const NEEDS_RIGHT: &str =
     "mounting takes CAP_SYS_ADMIN: ns-run --user --map-root-user --mount";
 
-/// mount(2) takes a page, of which the last byte ends the string.
-const MOST_DATA: usize = 4095;
-
 /// What slides and df(1) call the mount.
-const SOURCE: &std::ffi::CStr = c"root";
+pub(crate) const SOURCE: &CStr = c"root";
 
 /// A directory, opened once.
 pub(crate) struct Layer {
@@ -43,6 +39,8 @@ pub(crate) struct Writable {
     pub(crate) work: Layer,
     /// The tmpfs that both are on, mounted nowhere.
     pub(crate) tmpfs: Option<Mount>,
+    /// Both were made just now.
+    pub(crate) is_new: bool,
 }
 
 /// Where the mount goes.
@@ -58,10 +56,56 @@ pub(crate) enum Overlay {
 }
 
 /// Why a way did not work: the kernel's words, and whether it knows the way at all.
-struct Refusal {
+pub(crate) struct Refusal {
     errno: Errno,
     said: String,
     is_way: bool,
+}
+
+impl From<Errno> for Refusal {
+    /// Without a word.
+    fn from(errno: Errno) -> Self {
+        Self { errno, said: String::new(), is_way: true }
+    }
+}
+
+impl Refusal {
+    fn of(errno: Errno, fs: &Fs) -> Self {
+        Self { errno, said: fs.log(), is_way: true }
+    }
+
+    /// Whether another implementation may do what this kernel does not.
+    pub(crate) fn is_for_fuse(&self) -> bool {
+        matches!(
+            self.errno,
+            Errno::EPERM
+                | Errno::EINVAL
+                | Errno::ENODEV
+                | Errno::EOPNOTSUPP
+                | Errno::ENOSYS
+        )
+    }
+}
+
+/// How a file system context is given a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    /// `FSCONFIG_SET_FD`.
+    Fd,
+    /// `FSCONFIG_SET_STRING`.
+    Name,
+}
+
+impl Naming {
+    fn set(self, fs: &Fs, key: &CStr, layer: &Layer) -> Result<(), Errno> {
+        match self {
+            Self::Fd => fs.set_fd(key, layer.fd.as_fd()),
+            Self::Name => {
+                let name = format!("/proc/self/fd/{}", layer.fd.as_raw_fd());
+                fs.set(key, &CString::new(name).unwrap_or_default())
+            }
+        }
+    }
 }
 
 /// Whether changes are impossible, whatever was asked for.
@@ -84,75 +128,135 @@ pub(crate) fn probe_xattrs(upper: &Writable, xattrs: Xattrs) -> Result<(), Fail>
             Errno::EOPNOTSUPP,
             "changes must be kept on a file system that has them (tmpfs: Linux 6.6)",
         )
+        .hint_on(Errno::EROFS, "--tmpfs keeps changes in memory")
 }
 
-/// Makes the overlay, by the first way the kernel knows.
-pub(crate) fn mount(
-    fs: &Fs,
-    lowers: &[Layer],
-    upper: Option<&Writable>,
-    xattrs: Xattrs,
-    place: &Place<'_>,
-) -> Result<Overlay, Fail> {
-    let stack = Stack { lowers, upper, xattrs };
-    let made = match stack.by_fd(fs) {
-        Err(refusal) if !refusal.is_way => stack.by_name(place)?,
-        other => other.map(Overlay::Detached),
-    };
-    let mount = made.map_err(|refusal| stack.explain(&refusal, place.path))?;
-    let fd = match &mount {
-        Overlay::Detached(mount) | Overlay::Attached(mount) => mount.as_fd(),
-    };
-    if let Some(upper) = upper.filter(|_| is_read_only(fd)) {
-        if let Overlay::Attached(mount) = &mount {
-            let _ = mount.take_away();
-        }
-        let text = "the kernel made it read-only";
-        return Err(Fail::cannot("mount overlay on", place.path, text).hint(
-            format_args!(
-                "it cannot write to {} with the ids that are mapped here",
-                common::fail::quote(&upper.work.path)
-            ),
-        ));
-    }
-    Ok(mount)
-}
-
-struct Stack<'l> {
-    lowers: &'l [Layer],
-    upper: Option<&'l Writable>,
-    xattrs: Xattrs,
+/// What is stacked, opened.
+pub(crate) struct Stack<'l> {
+    pub(crate) lowers: &'l [Layer],
+    pub(crate) data: &'l [Layer],
+    pub(crate) upper: Option<&'l Writable>,
+    pub(crate) xattrs: Xattrs,
+    pub(crate) settings: &'l [Setting],
 }
 
 impl Stack<'_> {
-    fn by_fd(&self, fs: &Fs) -> Result<Mount, Refusal> {
-        for (n, layer) in self.lowers.iter().enumerate() {
-            if let Err(e) = fs.set_fd(c"lowerdir+", layer.fd.as_fd()) {
+    /// Makes the overlay, by the first way the kernel knows; without `fs` by mount(2).
+    pub(crate) fn mount(
+        &self,
+        fs: Option<&Fs>,
+        place: Option<&Place<'_>>,
+    ) -> Result<Result<Overlay, Refusal>, Fail> {
+        let made = match fs.map(|fs| self.by_context(fs, Naming::Fd)) {
+            Some(Err(refusal)) if !refusal.is_way => self.by_name(true, place)?,
+            Some(other) => other.map(Overlay::Detached),
+            None => self.by_name(false, place)?,
+        };
+        let Ok(mount) = made else { return Ok(made) };
+        let fd = match &mount {
+            Overlay::Detached(mount) | Overlay::Attached(mount) => mount.as_fd(),
+        };
+        if let Some(upper) = self.upper.filter(|_| is_read_only(fd)) {
+            if let Overlay::Attached(mount) = &mount {
+                let _ = mount.take_away();
+            }
+            let text = "the kernel made it read-only";
+            return Err(fail_at(place, text).hint(diagnose::downgrade(upper)));
+        }
+        Ok(Ok(mount))
+    }
+
+    /// Whether a mounted overlay has the directory for its changes or its work.
+    ///
+    /// Only with an index does the kernel refuse that, so it is asked for one, of an
+    /// overlay that cannot be: upper and work are the same.
+    pub(crate) fn is_in_use(&self, dir: &Layer) -> bool {
+        let ask = |naming: Naming| -> Result<(), Errno> {
+            let fs = Fs::open(c"overlay")?;
+            if let Some(lower) = self.lowers.first() {
+                naming.set(&fs, c"lowerdir+", lower)?;
+            }
+            naming.set(&fs, c"upperdir", dir)?;
+            naming.set(&fs, c"workdir", dir)?;
+            self.set_xattrs(&fs)?;
+            fs.set(c"index", c"on")?;
+            fs.mount(Attr::NONE).map(drop)
+        };
+        [Naming::Fd, Naming::Name].into_iter().any(|way| ask(way) == Err(Errno::EBUSY))
+    }
+
+    fn by_context(&self, fs: &Fs, naming: Naming) -> Result<Mount, Refusal> {
+        let lowers = self.lowers.iter().map(|layer| (c"lowerdir+", layer));
+        let data = self.data.iter().map(|layer| (c"datadir+", layer));
+        for (n, (key, layer)) in lowers.chain(data).enumerate() {
+            if let Err(errno) = naming.set(fs, key, layer) {
                 // EBADF: descriptors, but no O_PATH ones. EINVAL: no descriptors.
-                let is_way = n > 0 || !matches!(e, Errno::EBADF | Errno::EINVAL);
-                return Err(Refusal { errno: e, said: fs.log(), is_way });
+                let is_unknown = matches!(errno, Errno::EBADF | Errno::EINVAL);
+                let is_way = n > 0 || naming == Naming::Name || !is_unknown;
+                return Err(Refusal { is_way, ..Refusal::of(errno, fs) });
             }
         }
-        self.finish(fs, |upper| {
-            fs.set_fd(c"upperdir", upper.upper.fd.as_fd())?;
-            fs.set_fd(c"workdir", upper.work.fd.as_fd())
-        })
+        let finish = || {
+            if let Some(Writable { upper, work, .. }) = self.upper {
+                naming.set(fs, c"upperdir", upper)?;
+                naming.set(fs, c"workdir", work)?;
+            }
+            self.set_xattrs(fs)?;
+            for Setting { key, value } in self.settings {
+                let c = |text: &str| CString::new(text).map_err(|_| Errno::EINVAL);
+                match value {
+                    Some(value) => fs.set(&c(key)?, &c(value)?)?,
+                    None => fs.set_flag(&c(key)?)?,
+                }
+            }
+            fs.set(c"source", SOURCE)?;
+            // A device of an image's must not lead to the host's: mkdev makes others.
+            fs.mount(Attr::NODEV)
+        };
+        finish().map_err(|errno| Refusal::of(errno, fs))
+    }
+
+    fn set_xattrs(&self, fs: &Fs) -> Result<(), Errno> {
+        if self.xattrs == Xattrs::User { fs.set_flag(c"userxattr") } else { Ok(()) }
     }
 
     /// Before 6.15 a layer must be mounted somewhere: the tmpfs is, for the moment.
-    fn by_name(&self, place: &Place<'_>) -> Result<Result<Overlay, Refusal>, Fail> {
+    fn by_name(
+        &self,
+        has_contexts: bool,
+        place: Option<&Place<'_>>,
+    ) -> Result<Result<Overlay, Refusal>, Fail> {
         let tmpfs = self.upper.and_then(|upper| upper.tmpfs.as_ref());
+        let Some(place) = place else {
+            let refused = Fail::new("cannot make an overlay that is mounted nowhere");
+            let made = self.by_string();
+            return if tmpfs.is_none() && has_contexts {
+                Ok(made.map(Overlay::Detached))
+            } else {
+                Err(refused.hint("this kernel does not, Linux 6.15 does: name a TARGET"))
+            };
+        };
         if let Some(tmpfs) = tmpfs {
             tmpfs.attach(place.fd.as_fd()).cannot("mount a tmpfs on", place.path)?;
         }
-        let mut made = self.by_string().map(Overlay::Detached);
-        if made.as_ref().is_err_and(|refusal| refusal.errno == Errno::EINVAL) {
-            made = self.by_data(place)?.map(Overlay::Attached);
-        }
+        let made =
+            if has_contexts { self.by_string() } else { Err(Errno::EINVAL.into()) };
+        let made =
+            match made {
+                Err(refusal) if refusal.errno == Errno::EINVAL => {
+                    let other = data::mount(self, place)?;
+                    // What the context complained of tells more than the string's EINVAL.
+                    other
+                        .map_err(|errno| {
+                            if errno == Errno::EINVAL { refusal } else { errno.into() }
+                        })
+                        .map(Overlay::Attached)
+                }
+                other => other.map(Overlay::Detached),
+            };
         // Where mount(2) made the overlay it lies on the tmpfs, which has to stay.
         if let (Some(tmpfs), false) = (tmpfs, matches!(made, Ok(Overlay::Attached(_)))) {
-            let here =
-                openat(AT_FDCWD, ".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+            let here = here();
             tmpfs.take_away().cannot("unmount the tmpfs from", place.path)?;
             here.and_then(nix::unistd::fchdir).failed_to("return to the directory")?;
         }
@@ -160,95 +264,31 @@ impl Stack<'_> {
     }
 
     fn by_string(&self) -> Result<Mount, Refusal> {
-        let fail = |errno| Refusal { errno, said: String::new(), is_way: true };
-        let fs = Fs::open(c"overlay").map_err(fail)?;
-        for layer in self.lowers {
-            fs.set(c"lowerdir+", &c_name(layer)).map_err(|errno| Refusal {
-                errno,
-                said: fs.log(),
-                is_way: true,
-            })?;
-        }
-        self.finish(&fs, |upper| {
-            fs.set(c"upperdir", &c_name(&upper.upper))?;
-            fs.set(c"workdir", &c_name(&upper.work))
-        })
+        let fs = Fs::open(c"overlay")?;
+        self.by_context(&fs, Naming::Name)
     }
 
-    fn finish(
-        &self,
-        fs: &Fs,
-        set_upper: impl Fn(&Writable) -> Result<(), Errno>,
-    ) -> Result<Mount, Refusal> {
-        let finish = || {
-            if let Some(upper) = self.upper {
-                set_upper(upper)?;
-            }
-            if self.xattrs == Xattrs::User {
-                fs.set_flag(c"userxattr")?;
-            }
-            fs.set(c"source", SOURCE)?;
-            // A device of an image's must not lead to the host's: mkdev makes others.
-            fs.mount(Attr::NODEV)
-        };
-        finish().map_err(|errno| Refusal { errno, said: fs.log(), is_way: true })
-    }
-
-    /// mount(2), with the length checked that the kernel does not check.
-    fn by_data(&self, place: &Place<'_>) -> Result<Result<Mount, Refusal>, Fail> {
-        let mut data = String::from("lowerdir=");
-        for (n, layer) in self.lowers.iter().enumerate() {
-            let colon = if n == 0 { "" } else { ":" };
-            let _ = write!(data, "{colon}{}", name(layer));
-        }
-        if let Some(Writable { upper, work, .. }) = self.upper {
-            let _ = write!(data, ",upperdir={},workdir={}", name(upper), name(work));
-        }
-        if self.xattrs == Xattrs::User {
-            data.push_str(",userxattr");
-        }
-        if data.len() >= MOST_DATA {
-            let count = self.lowers.len();
-            let text = format!("cannot mount an overlay of {count} layers");
-            return Err(
-                Fail::new(text).hint("more than this kernel takes, Linux 6.7 does")
-            );
-        }
-        let place_name = format!("/proc/self/fd/{}", place.fd.as_raw_fd());
-        let (source, fstype) = (Some(SOURCE), Some(c"overlay"));
-        let flags = MsFlags::MS_NODEV;
-        let done = nix::mount::mount(
-            source,
-            place_name.as_str(),
-            fstype,
-            flags,
-            Some(data.as_str()),
-        );
-        if let Err(errno) = done {
-            return Ok(Err(Refusal { errno, said: String::new(), is_way: true }));
-        }
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mounted = openat(AT_FDCWD, place.path, flags, Mode::empty())
-            .cannot("open", place.path)?;
-        Ok(Ok(Mount::from(mounted)))
-    }
-
-    fn explain(&self, refusal: &Refusal, target: &Path) -> Fail {
-        let fail = Fail::cannot("mount overlay on", target, refusal.errno.desc());
-        if let Some(cause) = diagnose::cause(refusal.errno, self.lowers, self.upper) {
+    /// The refusal with its cause, where that can be found out.
+    pub(crate) fn explain(&self, refusal: &Refusal, place: Option<&Place<'_>>) -> Fail {
+        let fail = fail_at(place, refusal.errno.desc());
+        if let Some(cause) = diagnose::cause(refusal.errno, self) {
             return fail.hint(cause);
         }
         if refusal.said.is_empty() {
             return fail;
         }
-        fail.hint(format_args!("the kernel says {}", common::fail::quote(&refusal.said)))
+        fail.hint(format_args!("the kernel says {}", quote(&refusal.said)))
     }
 }
 
-fn name(layer: &Layer) -> String {
-    format!("/proc/self/fd/{}", layer.fd.as_raw_fd())
+fn fail_at(place: Option<&Place<'_>>, reason: &str) -> Fail {
+    match place {
+        Some(place) => Fail::cannot("mount overlay on", place.path, reason),
+        None => Fail::new(format_args!("cannot make the overlay: {reason}")),
+    }
 }
 
-fn c_name(layer: &Layer) -> CString {
-    CString::new(name(layer)).unwrap_or_default()
+/// The working directory, to come back to.
+pub(crate) fn here() -> Result<OwnedFd, Errno> {
+    openat(AT_FDCWD, ".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
 }

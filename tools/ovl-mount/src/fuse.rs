@@ -1,0 +1,132 @@
+//! fuse-overlayfs, where the kernel mounts no overlay: a process that serves the tree until
+//! it is unmounted.
+
+use std::ffi::OsString;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::process::{Command, Stdio};
+
+use common::chain::Chain;
+use common::fail::quote;
+use common::mount::Mount;
+use common::spawn::{Bond, Ended, Held, Spawn};
+use common::{Context, Fail, sys};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::stat::Mode;
+use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
+use nix::unistd::{dup2_stderr, pipe2, read};
+
+use crate::stack::{Layer, Place, Stack};
+
+const PROGRAM: &str = "fuse-overlayfs";
+
+/// Starts it and comes back when the tree is there.
+pub(crate) fn mount(stack: &Stack<'_>, place: &Place<'_>) -> Result<Mount, Fail> {
+    let verb = "mount with fuse-overlayfs on";
+    let command = [
+        OsString::from(PROGRAM),
+        "-o".into(),
+        options(stack).into(),
+        name(&place.fd).into(),
+    ];
+    let mut given: Vec<RawFd> =
+        stack.lowers.iter().map(|layer| layer.fd.as_raw_fd()).collect();
+    given.push(place.fd.as_raw_fd());
+    given.extend(
+        stack.upper.iter().flat_map(|u| [&u.upper, &u.work]).map(|l| l.fd.as_raw_fd()),
+    );
+    let (said, say) =
+        pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).cannot(verb, place.path)?;
+    let held = Held::hold().cannot(verb, place.path)?;
+    let spawn = Spawn { tool: "ovl-mount", flags: 0, cgroup: None, bond: Bond::Free };
+    let ended = spawn
+        .fork_held(&held, |_| {
+            dup2_stderr(&say).failed_to("redirect standard error")?;
+            keep_only(&given)?;
+            Chain::default().exec(&command)
+        })
+        .cannot(verb, place.path)
+        .and_then(|child| child.reap());
+    held.release().failed_to("restore signals")?;
+    match ended? {
+        Ended::Exited(0) => {}
+        Ended::Exited(127) => {
+            return Err(Fail::cannot(verb, place.path, "there is no fuse-overlayfs")
+                .hint("install the package of that name"));
+        }
+        Ended::Exited(_) | Ended::Killed(_) => {
+            return Err(Fail::cannot(verb, place.path, last_line(&said)));
+        }
+    }
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mounted =
+        openat(AT_FDCWD, place.path, flags, Mode::empty()).cannot("open", place.path)?;
+    let kind = fstatfs(&mounted).cannot("read", place.path)?.filesystem_type();
+    if kind != FUSE_SUPER_MAGIC {
+        return Err(Fail::cannot(verb, place.path, "it is not there"));
+    }
+    Ok(Mount::from(mounted))
+}
+
+/// Takes it away again; an ordinary user may do that through fusermount only.
+pub(crate) fn take_away(mount: &Mount) {
+    if mount.take_away() == Err(Errno::EPERM) {
+        // We are there already; fusermount wants a path that it can compare.
+        let quiet = Command::new("fusermount3")
+            .args(["-u", "-q", "-z", "."])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        // The failure is told already.
+        let _ = quiet;
+    }
+}
+
+fn name(fd: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+fn options(stack: &Stack<'_>) -> String {
+    let names: Vec<_> =
+        stack.lowers.iter().map(|layer: &Layer| name(&layer.fd)).collect();
+    let lowers = format!("lowerdir={}", names.join(":"));
+    match stack.upper {
+        Some(upper) => {
+            let (changes, work) = (name(&upper.upper.fd), name(&upper.work.fd));
+            format!("{lowers},upperdir={changes},workdir={work}")
+        }
+        None => lowers,
+    }
+}
+
+/// What serves the tree lives on: it must not hold what the caller waits to see closed.
+fn keep_only(given: &[RawFd]) -> Result<(), Fail> {
+    let path = "/proc/self/fd";
+    let open: Vec<RawFd> = std::fs::read_dir(path)
+        .cannot("read", path)?
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|fd| *fd > 2)
+        .collect();
+    for fd in open {
+        match sys::set_cloexec(fd, !given.contains(&fd)) {
+            // What the list itself was read by.
+            Ok(()) | Err(Errno::EBADF) => {}
+            Err(e) => return Err(e).failed_to("hand descriptors on"),
+        }
+    }
+    Ok(())
+}
+
+/// What it said last.
+fn last_line(said: &OwnedFd) -> String {
+    let mut all = Vec::new();
+    let mut part = [0; 1024];
+    while let Ok(len @ 1..) = read(said, &mut part) {
+        all.extend_from_slice(part.get(..len).unwrap_or_default());
+    }
+    let text = String::from_utf8_lossy(&all);
+    let last =
+        text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed");
+    format!("it says {}", quote(last.trim()))
+}

@@ -46,7 +46,7 @@ else
     echo
     echo "== again as an ordinary user (nobody)"
     # shellcheck disable=SC2086
-    tests/in-copy.sh nobody "$skips,root" $user
+    tests/in-copy.sh nobody "$skips,root,fuse" $user
 fi
 
 if [ -s "$SKIP_LOG" ]; then

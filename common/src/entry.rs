@@ -62,15 +62,20 @@ pub fn start(
     argv: Argv,
     run: fn(Vec<OsString>) -> Result<Infallible, Fail>,
 ) -> c_int {
-    start_raised(name, argc, argv, |args| {
-        if sys::auxv(libc::AT_SECURE) != 0 {
-            return Err(Fail::new(
-                "cannot run with raised privileges: the file is setuid, setgid or has file capabilities",
-            ));
-        }
-        name_after_execveat(name);
-        run(args)
-    })
+    start_raised(name, argc, argv, |args| refuse_raised().and_then(|()| run(args)))
+}
+
+/// Refuses to be setuid, setgid or have file capabilities.
+///
+/// # Errors
+/// When it is so, or the caller's real and effective ids differ.
+pub fn refuse_raised() -> Result<(), Fail> {
+    if sys::auxv(libc::AT_SECURE) == 0 {
+        return Ok(());
+    }
+    Err(Fail::new(
+        "cannot run with raised privileges: the file is setuid, setgid or has file capabilities",
+    ))
 }
 
 /// As [`start`], for a tool that is made to be setuid: it uses no environment variable
@@ -82,6 +87,7 @@ pub fn start_raised(
     run: impl FnOnce(Vec<OsString>) -> Result<Infallible, Fail>,
 ) -> c_int {
     reserve_standard_descriptors();
+    name_after_execveat(name);
     match run(arguments(argc, argv)) {
         Ok(never) => match never {},
         Err(fail) => c_int::from(report(name, &fail)),

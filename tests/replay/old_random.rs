@@ -4,7 +4,7 @@ use arbtest::arbitrary::{Result, Unstructured};
 use kit::need;
 use kit::replay::{Known, Replay};
 
-use crate::old_names::{CAPSH, Names, nobody};
+use crate::old_names::{CAPSH, Names, SETPRIV, nobody};
 
 /// What is another than with capsh beside that, and meant.
 const MORE: [Known; 1] = [Known {
@@ -13,43 +13,69 @@ const MORE: [Known; 1] = [Known {
     why: "what was printed before is lost by the peer in a pipe, or comes after",
 }];
 
+/// What is another than with setpriv beside that, and meant.
+const MORE_SETPRIV: [Known; 2] = [
+    Known {
+        topic: "stdout",
+        words: &["--bounding-set"],
+        why: "there is no program then",
+    },
+    Known { topic: "stderr", words: &["--bounding-set"], why: "it is said first" },
+];
+
 /// What the peer takes for something else, and goes on with more than was asked for.
-const REFUSED: [(&str, &str); 14] = [
+const REFUSED: [(&str, &str); 18] = [
     (
-        "--uid=4294967296",
+        "capsh --uid=4294967296",
         "invalid --uid value: want non-negative integer, got \"4294967296\"",
     ),
     (
-        "--gid=4294967296",
+        "capsh --gid=4294967296",
         "invalid --gid value: want non-negative integer, got \"4294967296\"",
     ),
     (
-        "--cap-uid=4294967296",
+        "capsh --cap-uid=4294967296",
         "invalid --cap-uid value: want non-negative integer, got \"4294967296\"",
     ),
     (
-        "--secbits=4294967296",
+        "capsh --secbits=4294967296",
         "invalid --secbits value: want non-negative integer, got \"4294967296\"",
     ),
     (
-        "--is-uid=4294967296",
+        "capsh --is-uid=4294967296",
         "invalid --is-uid value: want non-negative integer, got \"4294967296\"",
     ),
-    ("--groups=4294967296", "Failed to identify gid for group [4294967296]"),
-    ("--groups=1x", "Failed to identify gid for group [1x]"),
+    ("capsh --groups=4294967296", "Failed to identify gid for group [4294967296]"),
+    ("capsh --groups=1x", "Failed to identify gid for group [1x]"),
     (
-        "'--drop=cap_chown cap_kill'",
+        "capsh '--drop=cap_chown cap_kill'",
         "capability [cap_chown cap_kill] is unknown to libcap",
     ),
-    ("--drop=cap_chown+ep", "capability [cap_chown+ep] is unknown to libcap"),
+    ("capsh --drop=cap_chown+ep", "capability [cap_chown+ep] is unknown to libcap"),
     (
-        "--drop=cap_chown --dropped=cap_chown,cap_kill",
+        "capsh --drop=cap_chown --dropped=cap_chown,cap_kill",
         "cap[cap_kill] raised in bounding vector",
     ),
-    ("--has-p=cap_kill,63", "cap[63] not permitted"),
-    ("--has-b=63", "cap[63] not in bounding vector"),
-    ("--has-a=63", "cap[63] not in ambient vector"),
-    ("'--iab=!'", "iab: '!' malformed"),
+    ("capsh --has-p=cap_kill,63", "cap[63] not permitted"),
+    ("capsh --has-b=63", "cap[63] not in bounding vector"),
+    ("capsh --has-a=63", "cap[63] not in ambient vector"),
+    ("capsh '--iab=!'", "iab: '!' malformed"),
+    (
+        "setpriv --reuid 4294967296 true",
+        "setpriv: failed to parse reuid: '4294967296': Numerical result out of range",
+    ),
+    (
+        "setpriv --reuid=-1 true",
+        "setpriv: failed to parse reuid: '-1': Numerical result out of range",
+    ),
+    (
+        "setpriv --groups 4294967296 true",
+        "setpriv: Invalid supplementary group id: '4294967296': Numerical result out of range",
+    ),
+    (
+        "setpriv --egid -1 --clear-groups true",
+        "setpriv: failed to parse egid: '-1': Numerical result out of range",
+    ),
 ];
 
 /// Some names of capabilities.
@@ -156,10 +182,75 @@ fn capsh(u: &mut Unstructured<'_>) -> Result<String> {
     Ok(format!("{line} {}", u.choose(&ENDS)?))
 }
 
+/// Signs and names for setpriv.
+fn changes(u: &mut Unstructured<'_>) -> Result<String> {
+    const NAMES: [&str; 8] =
+        ["all", "chown", "KILL", "setuid", "setpcap", "cap_13", "net_raw", "sys_chroot"];
+    let mut list = Vec::new();
+    for _ in 0..u.int_in_range(1..=3)? {
+        list.push(format!("{}{}", u.choose(&["+", "-", "-"])?, u.choose(&NAMES)?));
+    }
+    Ok(list.join(","))
+}
+
+/// An option of setpriv that both know.
+fn option(u: &mut Unstructured<'_>) -> Result<String> {
+    const PLAIN: [&str; 12] = [
+        "--nnp",
+        "--no-new",
+        "--clear-groups",
+        "--keep-groups",
+        "--init-groups",
+        "--groups 4,sys",
+        "--groups=",
+        "--reset-env",
+        "--pdeathsig keep",
+        "--pdeathsig=clear",
+        "--pdeathsig sigusr1",
+        "--pdeathsig 9",
+    ];
+    const BITS: [&str; 7] = [
+        "+noroot",
+        "+noroot,+noroot_locked",
+        "+no_setuid_fixup",
+        "-all",
+        "+keep_caps_locked",
+        "+all",
+        "-noroot,x",
+    ];
+    let user = *u.choose(&["0", "65534", "nobody", "daemon", "root", "nobody2"])?;
+    let group = *u.choose(&["0", "65534", "nogroup", "sys", "x"])?;
+    Ok(match u.int_in_range(0..=11)? {
+        0 => format!("--inh-caps={}", changes(u)?),
+        1 => format!("--ambient-caps={}", changes(u)?),
+        2 => format!("--bounding-set {}", changes(u)?),
+        3 => format!("--{}={user}", u.choose(&["ruid", "euid"])?),
+        4 | 5 => format!("--reuid {user}"),
+        6 => format!("--{} {group}", u.choose(&["rgid", "egid", "regid"])?),
+        7 => format!("--securebits {}", u.choose(&BITS)?),
+        _ => (*u.choose(&PLAIN)?).to_owned(),
+    })
+}
+
+/// A command line of setpriv.
+fn setpriv(u: &mut Unstructured<'_>) -> Result<String> {
+    let mut line = "setpriv".to_owned();
+    for _ in 0..u.int_in_range(0..=4)? {
+        line = format!("{line} {}", option(u)?);
+    }
+    Ok(match u.int_in_range(0..=9)? {
+        0 => format!("{line} -d"),
+        1 => format!("{line} setpriv -ddd"),
+        2 => format!("{line} no-such-program"),
+        3 => line,
+        _ => format!("{line} true"),
+    })
+}
+
 /// Seconds for each user; `PEER_SECONDS=600` for a longer look.
 fn seconds() -> u64 {
     let seconds = std::env::var("PEER_SECONDS").ok();
-    seconds.and_then(|text| text.parse().ok()).unwrap_or(4)
+    seconds.and_then(|text| text.parse().ok()).unwrap_or(3)
 }
 
 mod root {
@@ -184,13 +275,30 @@ mod root {
     }
 
     #[test]
+    fn options_of_setpriv_at_random_do_the_same_as_root_and_as_an_ordinary_user() {
+        need!("root", "program:setpriv");
+        let known: Vec<Known> = SETPRIV.into_iter().chain(MORE_SETPRIV).collect();
+        let mut all = Replay::new(&known);
+
+        for user in [Vec::new(), nobody()] {
+            let names = Names::new(&user);
+            arbtest::arbtest(|u| {
+                names.compare(&mut all, &setpriv(u)?);
+                Ok(())
+            })
+            .budget_ms(seconds() * 1000);
+        }
+
+        all.finish(false);
+    }
+
+    #[test]
     fn what_would_leave_more_than_was_asked_for_is_refused_where_the_peer_goes_on() {
-        need!("root", "program:capsh");
+        need!("root", "program:capsh", "program:setpriv");
         let names = Names::new(&[]);
 
-        for (arguments, text) in REFUSED {
-            let line = format!("capsh {arguments}");
-            let [ours, theirs] = ["ours", "theirs"].map(|side| names.run(side, &line));
+        for (line, text) in REFUSED {
+            let [ours, theirs] = ["ours", "theirs"].map(|side| names.run(side, line));
 
             assert_eq!((ours.code, ours.said.trim_end()), (Some(1), text), "{line}");
             assert_eq!(

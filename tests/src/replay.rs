@@ -125,6 +125,8 @@ fn comparable(world: &World) -> Map<String, Value> {
     for (kind, inode) in topics["ns"].as_object_mut().unwrap() {
         *inode = json!(if *inode == here.0["ns"][kind] { "the same" } else { "new" });
     }
+    // Two that reset it have it in another order.
+    topics["env"].as_array_mut().unwrap().sort_by_key(Value::to_string);
     let (pid, ppid) = (world.0["pid"].clone(), world.0["ppid"].clone());
     for id in ["pgid", "sid"] {
         let is_own = topics[id] == pid;
@@ -189,7 +191,8 @@ impl<'k> Replay<'k> {
     /// Compares what is said where both fail: ours begins with the peer's words.
     pub fn compare_words(&mut self, argv: &str, ours: &Seen, theirs: &Seen) {
         let failed = ours.code != Some(0) && ours.code == theirs.code;
-        if failed && !ours.said.starts_with(theirs.said.trim_end()) {
+        let first = theirs.said.lines().next().unwrap_or_default();
+        if failed && !ours.said.starts_with(first) {
             self.explain(argv, "stderr", ours, theirs);
         }
     }

@@ -6,7 +6,6 @@ use std::os::unix::ffi::OsStrExt;
 
 use common::proc::status_mask;
 use common::{Fail, entry};
-use nix::errno::Errno;
 use nix::libc;
 
 use crate::capsh;
@@ -82,19 +81,18 @@ struct Process {
 }
 
 /// strtol(3): blanks and a sign may come first.
-fn number(text: &[u8]) -> Result<libc::pid_t, Errno> {
-    let text = std::str::from_utf8(text).map_err(|_| Errno::EINVAL)?.trim_ascii_start();
-    let number: i128 = text.parse().map_err(|_| Errno::EINVAL)?;
-    match i64::try_from(number) {
-        Err(_) => Err(Errno::ERANGE),
-        Ok(number) if number < 0 => Err(Errno::EOVERFLOW),
-        Ok(number) => libc::pid_t::try_from(number).map_err(|_| Errno::EOVERFLOW),
-    }
+fn number(text: &[u8]) -> Result<libc::pid_t, &'static str> {
+    let is_none = |_| "Invalid argument";
+    let text = std::str::from_utf8(text).map_err(|_| "Invalid argument")?;
+    let number: i128 = text.trim_ascii_start().parse().map_err(is_none)?;
+    let number = i64::try_from(number).map_err(|_| "Numerical result out of range")?;
+    let pid = libc::pid_t::try_from(number).ok().filter(|pid| *pid >= 0);
+    pid.ok_or("Value too large for defined data type")
 }
 
 fn process(pid: &[u8], text: &str) -> Result<Process, String> {
     let pid =
-        number(pid).map_err(|e| format!("Cannot parse pid {text}: ({})", e.desc()))?;
+        number(pid).map_err(|reason| format!("Cannot parse pid {text}: ({reason})"))?;
     let sets = kernel::sets_of(pid)
         .map_err(|e| format!("Failed to get cap's for process {pid}: ({})", e.desc()))?;
     Ok(Process { pid, sets })

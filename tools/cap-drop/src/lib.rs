@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use common::chain::Chain;
 use common::cli::basename;
-use common::entry::write_all;
+use common::entry::{self, write_all};
 use common::{Context, Fail, explain, spawn, sys};
 
 mod apply;
@@ -33,6 +33,7 @@ mod profile;
 mod query;
 pub mod seccomp;
 pub mod securebits;
+pub mod setpriv;
 pub mod sets;
 pub mod state;
 pub mod step;
@@ -45,11 +46,13 @@ use step::Step;
 pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
     match args.first().and_then(|name| basename(name).to_str()) {
         Some("getpcaps") => getpcaps::run(&args),
+        Some("setpriv") => setpriv::run(&args),
         _ => run_as_itself(args),
     }
 }
 
 fn run_as_itself(args: Vec<OsString>) -> Result<Infallible, Fail> {
+    entry::refuse_raised()?;
     let cli = cli::parse(args)?;
     if let Some(answer) = query::answer(&cli) {
         return Err(answer);

@@ -1,4 +1,4 @@
 //! The binary; everything is in the library.
 #![no_main]
 
-common::entry!("cap-drop", cap_drop::run);
+common::entry!("cap-drop", cap_drop::run, raised);

@@ -11,7 +11,7 @@ use std::cell::UnsafeCell;
 use std::convert::Infallible;
 use std::ffi::{CStr, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use libc::{c_char, c_int};
 
@@ -167,11 +167,26 @@ fn arguments(argc: c_int, argv: Argv) -> Vec<OsString> {
 
 const ARENA_SIZE: usize = 256 * 1024;
 
-/// A bump allocator over .bss that falls back to the C library's when it is full.
-pub struct Arena {
-    used: AtomicUsize,
-    memory: UnsafeCell<[u8; ARENA_SIZE]>,
+/// Where the arena begins: not at zero, so that this lies in .data and not in a page of
+/// .bss that nothing else needs.
+const START: usize = 16;
+
+/// How much of the arena is taken.
+static USED: AtomicUsize = AtomicUsize::new(START);
+
+/// Whether nothing came from the C library's heap so far.
+static IS_ALL: AtomicBool = AtomicBool::new(true);
+
+/// Whether all memory in use is of the arena, and there is plenty left.
+pub fn has_room() -> bool {
+    let used = USED.load(Ordering::Relaxed);
+    let is_used = (START..ARENA_SIZE / 2).contains(&used) && used != START;
+    is_used && IS_ALL.load(Ordering::Relaxed)
 }
+
+/// A bump allocator over .bss that falls back to the C library's when it is full. There is
+/// one in a program.
+pub struct Arena(UnsafeCell<[u8; ARENA_SIZE]>);
 
 // SAFETY: disjoint parts of the memory are handed out through an atomic counter.
 unsafe impl Sync for Arena {}
@@ -181,29 +196,34 @@ impl Arena {
     #[allow(clippy::new_without_default, reason = "made once, in a static")]
     #[allow(clippy::large_stack_arrays, reason = "evaluated at compile time")]
     pub const fn new() -> Self {
-        Self { used: AtomicUsize::new(0), memory: UnsafeCell::new([0; ARENA_SIZE]) }
+        Self(UnsafeCell::new([0; ARENA_SIZE]))
     }
 
-    fn contains(&self, at: *mut u8) -> bool {
-        let start = self.memory.get().cast::<u8>().addr();
-        (start..start.saturating_add(ARENA_SIZE)).contains(&at.addr())
+    fn base(&self) -> *mut u8 {
+        self.0.get().cast()
+    }
+
+    /// How far behind the base it lies, if it is of the arena.
+    fn offset(&self, at: *mut u8) -> Option<usize> {
+        at.addr().checked_sub(self.base().addr()).filter(|offset| *offset < ARENA_SIZE)
     }
 }
 
 // SAFETY: `alloc` gives every caller its own aligned part of the arena or what the
-// system allocator gives; memory of the arena is never reused.
+// system allocator gives; memory of the arena is never reused, but the last part of it
+// grows and shrinks where it is.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let base = self.memory.get().cast::<u8>();
+        let base = self.base();
         let mut start = 0;
-        let taken =
-            self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                let mask = layout.align().wrapping_sub(1);
-                let aligned = base.addr().checked_add(used)?.checked_add(mask)? & !mask;
-                start = aligned.checked_sub(base.addr())?;
-                start.checked_add(layout.size()).filter(|end| *end <= ARENA_SIZE)
-            });
+        let taken = USED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            let mask = layout.align().wrapping_sub(1);
+            let aligned = base.addr().checked_add(used)?.checked_add(mask)? & !mask;
+            start = aligned.checked_sub(base.addr())?;
+            start.checked_add(layout.size()).filter(|end| *end <= ARENA_SIZE)
+        });
         if taken.is_err() {
+            IS_ALL.store(false, Ordering::Relaxed);
             // SAFETY: the caller's contract is passed on.
             return unsafe { System.alloc(layout) };
         }
@@ -212,10 +232,35 @@ unsafe impl GlobalAlloc for Arena {
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        if !self.contains(at) {
+        if self.offset(at).is_none() {
             // SAFETY: it came from the system allocator, see alloc.
             unsafe { System.dealloc(at, layout) }
         }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let Some(start) = self.offset(at) else {
+            // SAFETY: it came from the system allocator, see alloc.
+            return unsafe { System.realloc(at, layout, size) };
+        };
+        let end = start.checked_add(size).filter(|end| *end <= ARENA_SIZE);
+        let is_resized = end.is_some_and(|end| {
+            let old = start.saturating_add(layout.size());
+            USED.compare_exchange(old, end, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        });
+        if is_resized {
+            return at;
+        }
+        // SAFETY: the caller promises that the new size is none that overflows.
+        let layout_wanted =
+            unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        // SAFETY: the size is not zero, as the caller promises.
+        let new = unsafe { self.alloc(layout_wanted) };
+        if !new.is_null() {
+            // SAFETY: both are as long as the shorter of them, and the new one was free.
+            unsafe { new.copy_from_nonoverlapping(at, layout.size().min(size)) };
+        }
+        new
     }
 }
 
@@ -224,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arena_aligns_and_falls_back_when_it_is_full() {
+    fn the_arena_aligns_grows_and_falls_back_when_it_is_full() {
         static ARENA: Arena = Arena::new();
         let odd = Layout::from_size_align(3, 1).unwrap();
         let page = Layout::from_size_align(4096, 4096).unwrap();
@@ -233,8 +278,15 @@ mod tests {
         // SAFETY: the layouts have sizes above zero.
         let [a, b, c] = [odd, page, huge].map(|layout| unsafe { ARENA.alloc(layout) });
 
-        assert!(ARENA.contains(a) && ARENA.contains(b) && !ARENA.contains(c));
+        let is_within = [a, b, c].map(|at| ARENA.offset(at).is_some());
+        assert_eq!(is_within, [true, true, false]);
         assert_eq!(b.addr() % 4096, 0);
+        // SAFETY: allocated above with the same layout.
+        let grown = unsafe { ARENA.realloc(b, page, 8192) };
+        // SAFETY: allocated above with the same layout.
+        let moved = unsafe { ARENA.realloc(a, odd, 4) };
+        assert!(grown == b && moved.addr() >= b.addr() + 8192);
+        assert!(!has_room());
         // SAFETY: allocated above with the same layout.
         unsafe { ARENA.dealloc(c, huge) };
     }

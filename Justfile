@@ -44,11 +44,11 @@ test-tool TOOL:
     cargo build --quiet --workspace --bins
     cargo test -p {{ TOOL }}
 
-# Kill ns-run at 10,000 random moments: nothing may stay behind
+# Kill and stop ns-run at 10,000 random moments: nothing may stay behind
 [group('test')]
 soak RUNS="10000":
     cargo build --quiet --workspace --bins
-    SOAK_RUNS={{ RUNS }} cargo test --quiet -p ns-run --test ns-run soak
+    SOAK_RUNS={{ RUNS }} cargo test --quiet -p ns-run --test ns-run -- soak vfork
 
 # Start-up, chains and images, each against its peers, paired in one run
 [group('test')]

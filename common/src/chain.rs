@@ -21,6 +21,7 @@ use crate::exec::{NotRun, Unmarked, exec_path};
 use crate::fail::{Hint, quote};
 use crate::inroot::kind;
 use crate::sealed::{is_sealed, own_directory, own_file, seal};
+use crate::spawn::{Held, Start};
 use crate::{Context, Fail, cli, sys};
 
 /// The names that mean a tool of ours wherever they stand as a bare COMMAND.
@@ -55,6 +56,8 @@ pub struct Chain {
     pub parent: Option<OwnedFd>,
     /// `--status-fd` of this and earlier links.
     status: Vec<OwnedFd>,
+    /// The signals that COMMAND is to have again.
+    held: Option<Held>,
 }
 
 /// Whether a word is the bare name of one of our tools.
@@ -150,6 +153,27 @@ impl Chain {
         Ok(())
     }
 
+    /// Goes on in a child.
+    pub fn begin(&mut self, start: Start) {
+        self.parent = Some(start.parent);
+        self.held = start.held;
+    }
+
+    /// All that it keeps open.
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        let single = [&self.tools, &self.image, &self.parent].into_iter().flatten();
+        let links = self.links.iter().map(|(_, fd)| fd);
+        single.chain(links).chain(&self.status).map(AsRawFd::as_raw_fd).collect()
+    }
+
+    /// With the signals that COMMAND is to have.
+    fn released<T>(&self, exec: impl FnOnce() -> T) -> Result<T, Fail> {
+        match &self.held {
+            Some(held) => held.release_for_exec(exec).failed_to("restore signals"),
+            None => Ok(exec()),
+        }
+    }
+
     /// Becomes COMMAND with the environment as it is.
     pub fn exec(self, command: &[OsString]) -> Result<Infallible, Fail> {
         self.exec_with(command, &sys::environ())
@@ -169,7 +193,9 @@ impl Chain {
         let mut name = OsString::from("-");
         name.push(cli::basename(shell));
         let argv = c_strings(&[name])?;
-        Err(exec_path(shell, &argv, &without_ours(env), Unmarked::Shell).fail(shell))
+        let env = without_ours(env);
+        let exec = || exec_path(shell, &argv, &env, Unmarked::Shell);
+        Err(self.released(exec)?.fail(shell))
     }
 
     /// Whether this program was started from the clone of its directory.
@@ -205,10 +231,11 @@ impl Chain {
         let Some(program) = command.first() else { return Err(Fail::done()) };
         let argv = c_strings(command)?;
         let Some(name) = link_name(program) else {
-            let not_run = exec_path(program, &argv, &without_ours(env), Unmarked::Shell);
-            return Err(not_run.fail(program));
+            let env = without_ours(env);
+            let exec = || exec_path(program, &argv, &env, Unmarked::Shell);
+            return Err(self.released(exec)?.fail(program));
         };
-        let not_run = self.exec_link(name, &argv, env)?;
+        let not_run = self.released(|| self.exec_link(name, &argv, env))??;
         let is_missing = not_run.is_missing();
         let fail = not_run.fail(program);
         Err(if is_missing {

@@ -12,6 +12,7 @@ pub mod entry;
 mod exec;
 pub mod explain;
 pub mod fail;
+mod held;
 pub mod idmap;
 pub mod idmapped;
 pub mod ids;
@@ -29,5 +30,6 @@ pub mod shell;
 pub mod spawn;
 pub mod status;
 pub mod sys;
+mod vfork;
 
 pub use fail::{Context, Fail};

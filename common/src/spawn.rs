@@ -15,11 +15,13 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::libc::{self, c_int};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
-use crate::sys::{self, Came, Disposition};
+pub use crate::held::Held;
+use crate::sys::{self, Came};
+pub use crate::vfork::{Memory, Start};
 use crate::{Context, Fail, entry, proc};
 
 /// How a child ended.
@@ -40,35 +42,6 @@ pub enum Bond {
     Signal(c_int),
     /// It lives on.
     Free,
-}
-
-/// All signals blocked until COMMAND has them, and what they were before.
-///
-/// For a link that makes something which outlives it: held from before the making until
-/// after the removing, no signal can end the link in between.
-pub struct Held {
-    mask: SigSet,
-    sigchld: Disposition,
-}
-
-impl Held {
-    /// Blocks all signals; SIGCHLD gets its default.
-    ///
-    /// # Errors
-    /// None that a sound process could meet.
-    pub fn hold() -> Result<Self, Errno> {
-        let mut mask = SigSet::empty();
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask))?;
-        // A caller that ignores SIGCHLD would have the kernel reap the child unseen.
-        let sigchld = sys::default_signal(libc::SIGCHLD)?;
-        Ok(Self { mask, sigchld })
-    }
-
-    /// Gives them back.
-    pub fn release(&self) -> Result<(), Errno> {
-        sys::restore_signal(libc::SIGCHLD, &self.sigchld)?;
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None)
-    }
 }
 
 /// What to fork with.
@@ -130,10 +103,7 @@ impl Spawn<'_> {
     ) -> Result<Child, Errno> {
         let parent = sys::pidfd_open(nix::unistd::getpid().as_raw())?;
         match sys::fork(u64::from(self.flags.cast_unsigned()), self.cgroup)? {
-            Some((pid, pidfd)) => {
-                let killed_for = Cell::new(None);
-                Ok(Child { pid, pidfd, init: None, killed_for, tie: None, reaps: false })
-            }
+            Some((pid, pidfd)) => Ok(Child::new(pid, pidfd)),
             None => sys::exit_now(self.child(parent, held, body)),
         }
     }
@@ -144,15 +114,28 @@ impl Spawn<'_> {
         held: &Held,
         body: impl FnOnce(OwnedFd) -> Result<Infallible, Fail>,
     ) -> u8 {
-        let ready =
-            held.release().failed_to("restore signals").and_then(|()| match self.bond {
-                Bond::DieWithParent => bind(parent.as_fd(), libc::SIGKILL),
-                Bond::Signal(signal) => bind(parent.as_fd(), signal),
-                Bond::Free => Ok(()),
-            });
-        match ready.and_then(|()| body(parent)) {
+        let ready = held.release().failed_to("restore signals");
+        self.end(ready.and_then(|()| {
+            self.bond.tie(parent.as_fd())?;
+            body(parent)
+        }))
+    }
+
+    /// What a child that did not become COMMAND ends with.
+    pub(crate) fn end(&self, body: Result<Infallible, Fail>) -> u8 {
+        match body {
             Ok(never) => match never {},
             Err(fail) => entry::report(self.tool, &fail),
+        }
+    }
+}
+
+impl Bond {
+    pub(crate) fn tie(self, parent: BorrowedFd<'_>) -> Result<(), Fail> {
+        match self {
+            Self::DieWithParent => bind(parent, libc::SIGKILL),
+            Self::Signal(signal) => bind(parent, signal),
+            Self::Free => Ok(()),
         }
     }
 }
@@ -198,6 +181,11 @@ fn is_dead(pidfd: BorrowedFd<'_>) -> bool {
 }
 
 impl Child {
+    pub(crate) fn new(pid: libc::pid_t, pidfd: OwnedFd) -> Self {
+        let killed_for = Cell::new(None);
+        Self { pid, pidfd, init: None, killed_for, tie: None, reaps: false }
+    }
+
     /// Says that it is the init process of a pid namespace: deaf to signals that it does
     /// not catch. `proc` is a /proc of ours, since it may mount another where we look.
     #[must_use]

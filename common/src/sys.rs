@@ -11,11 +11,11 @@
 )]
 
 use std::ffi::{CStr, CString};
-use std::mem::{MaybeUninit, size_of};
+use std::mem::{ManuallyDrop, MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{null, null_mut};
 
-use libc::{c_char, c_int, c_long, c_uint, c_ulong};
+use libc::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use nix::errno::Errno;
 
 type Result<T> = std::result::Result<T, Errno>;
@@ -192,6 +192,81 @@ pub fn fork(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
         other => other?,
     };
     Ok((pid != 0).then(|| (pid as libc::pid_t, own(c_long::from(pidfd)))))
+}
+
+/// `clone(2)` as vfork(2): `child` runs in this memory, on a stack of its own, while this
+/// process sleeps until that has executed a program or ended.
+///
+/// What `child` owns is left to it: nothing is dropped here, and its descriptors, `given`,
+/// are closed. Sound only in a single-threaded process without signal handlers.
+pub fn vfork<F: FnOnce() -> u8>(
+    child: F,
+    given: &[RawFd],
+) -> Result<(libc::pid_t, OwnedFd)> {
+    extern "C" fn start<F: FnOnce() -> u8>(child: *mut c_void) -> c_int {
+        // SAFETY: it points to the closure in the frame of the parent, which sleeps and
+        // neither runs nor drops it afterwards.
+        let child = unsafe { child.cast::<F>().read() };
+        exit_now(child())
+    }
+    let stack = Stack::map()?;
+    let mut pidfd: c_int = -1;
+    let mut child = ManuallyDrop::new(child);
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let arg = (&raw mut child).cast::<c_void>();
+    // SAFETY: as a call of `start` on another stack: all that it was lent outlives it, and
+    // it never returns. CLONE_PIDFD fills `pidfd`.
+    let pid = unsafe { libc::clone(start::<F>, stack.top(), flags, arg, &raw mut pidfd) };
+    if pid == -1 {
+        let errno = Errno::last();
+        // SAFETY: nobody ran it, and it is not used again.
+        unsafe { ManuallyDrop::drop(&mut child) };
+        return Err(errno);
+    }
+    for fd in given {
+        drop(own(c_long::from(*fd)));
+    }
+    Ok((pid, own(c_long::from(pidfd))))
+}
+
+/// A stack for [`vfork`], with nothing mapped below: too deep is a SIGSEGV.
+struct Stack(*mut c_void);
+
+impl Stack {
+    const SIZE: usize = 256 * 1024;
+    /// A page, also where pages are large.
+    const GUARD: usize = 64 * 1024;
+
+    fn map() -> Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let (size, none) = (Self::GUARD + Self::SIZE, libc::PROT_NONE);
+        // SAFETY: a new mapping, at an address of the kernel's choice.
+        let at = unsafe { libc::mmap(null_mut(), size, none, flags, -1, 0) };
+        if at == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        let stack = Self(at);
+        let (above, access) =
+            (stack.offset(Self::GUARD), libc::PROT_READ | libc::PROT_WRITE);
+        // SAFETY: the upper part of the mapping just made.
+        Errno::result(unsafe { libc::mprotect(above, Self::SIZE, access) })?;
+        Ok(stack)
+    }
+
+    fn offset(&self, by: usize) -> *mut c_void {
+        self.0.wrapping_byte_add(by)
+    }
+
+    fn top(&self) -> *mut c_void {
+        self.offset(Self::GUARD + Self::SIZE)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the mapping that `map` made; the child that used it has another memory now.
+        unsafe { libc::munmap(self.0, Self::GUARD + Self::SIZE) };
+    }
 }
 
 /// `_exit(2)`: no destructors, no buffers. What a forked child ends with.
@@ -525,6 +600,7 @@ pub fn execfn() -> Option<&'static CStr> {
 }
 
 /// A signal's disposition, kept to be given back to COMMAND.
+#[derive(Debug, Clone, Copy)]
 pub struct Disposition(libc::sigaction);
 
 /// `sigaction(2)`: sets the default disposition and hands out the one before.
@@ -542,6 +618,43 @@ pub fn restore_signal(signal: c_int, kept: &Disposition) -> Result<()> {
     // SAFETY: the structure came from sigaction(2) itself.
     Errno::result(unsafe { libc::sigaction(signal, &raw const kept.0, null_mut()) })
         .map(drop)
+}
+
+/// `sigaction(2)`: a handler that does nothing in the place of the default disposition. An
+/// exec makes it the default again.
+pub fn catch_default(signal: c_int) -> Result<()> {
+    extern "C" fn nothing(_: c_int) {}
+    // SAFETY: all-zero is SIG_DFL with no flags and an empty mask.
+    let mut catch: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    catch.sa_sigaction = nothing as extern "C" fn(c_int) as usize;
+    catch.sa_flags = libc::SA_RESTART;
+    let mut old = catch;
+    // SAFETY: both structures are live, and the handler touches nothing.
+    Errno::result(unsafe { libc::sigaction(signal, &raw const catch, &raw mut old) })?;
+    if old.sa_sigaction == libc::SIG_DFL {
+        return Ok(());
+    }
+    restore_signal(signal, &Disposition(old))
+}
+
+/// `sigtimedwait(2)`: takes one of these signals, which must be blocked, if it is there.
+pub fn take_signal(signals: &[c_int]) -> Result<Option<c_int>> {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: the set is live; sigemptyset(3) initialises it.
+    Errno::result(unsafe { libc::sigemptyset(set.as_mut_ptr()) })?;
+    for signal in signals {
+        // SAFETY: the set was initialised above; a bad number is EINVAL.
+        Errno::result(unsafe { libc::sigaddset(set.as_mut_ptr(), *signal) })?;
+    }
+    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: set and time are live, and null means that no more is asked than the number.
+    match Errno::result(unsafe {
+        libc::sigtimedwait(set.as_ptr(), null_mut(), &raw const now)
+    }) {
+        Ok(signal) => Ok(Some(signal)),
+        Err(Errno::EAGAIN) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// `sigprocmask(2)` `SIG_UNBLOCK` of one signal, also a real-time one.

@@ -27,6 +27,8 @@ mod signals;
 mod soak;
 #[path = "ns-run/supervise.rs"]
 mod supervise;
+#[path = "ns-run/vfork.rs"]
+mod vfork;
 
 const ALL: [&str; 8] = ["user", "mnt", "pid", "ipc", "uts", "net", "cgroup", "time"];
 

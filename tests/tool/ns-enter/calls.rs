@@ -19,7 +19,7 @@ fn calls(run: Run, log: &std::path::Path) -> String {
         if who != pid {
             continue;
         }
-        if call.starts_with("clone3(") {
+        if call.starts_with("clone") {
             let mut child = text.lines().map(|l| l.split_whitespace().next().unwrap());
             pid = child.rfind(|other| *other != pid).unwrap_or(pid);
         }
@@ -87,11 +87,14 @@ mod root {
                 rt_sigaction
                 getpid
                 pidfd_open
-                clone3
-                rt_sigaction
-                rt_sigprocmask
+                mmap
+                mprotect
+                clone
                 prctl
-                poll"#]],
+                poll
+                rt_sigprocmask
+                4 rt_sigaction
+                rt_sigprocmask"#]],
         );
     }
 

@@ -155,7 +155,7 @@ mod userns {
             prctl(PR_SET_DUMPABLE, 0)                                      # nobody inside may trace this process or open its files
             setns(pidfd, CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWPID|CLONE_NEWNET) # all at once
             chdir('/')                                                     # the working directory, by its path inside
-            clone3(CLONE_PIDFD)                                            # only a child enters the pid namespace
+            clone(CLONE_VM | CLONE_VFORK | CLONE_PIDFD)                    # only a child enters the pid namespace
             unshare(CLONE_NEWNS); mount(proc, '/proc')                     # a proc of the pid namespace, for COMMAND alone
             setresgid(0, 0, 0)                                             # before the uid, with which the right to would go
             prctl(PR_SET_KEEPCAPS, 1)                                      # the uid takes no capability away

@@ -45,15 +45,15 @@ pub(crate) fn apply(
     for step in &plan.steps {
         carry_out(step, opened, &mut chain, command)?;
     }
-    if !plan.fork {
+    let Some(memory) = plan.fork else {
         return last(plan, opened, chain, command);
-    }
+    };
     let tool = called.name;
     let spawn = Spawn { tool, flags: 0, cgroup: None, bond: Bond::DieWithParent };
+    let given = chain.descriptors();
     let child = spawn
-        .fork(|parent| {
-            let mut chain = chain;
-            chain.parent = Some(parent);
+        .start(memory, &given, move |start| {
+            chain.begin(start);
             last(plan, opened, chain, command).map_err(|fail| called.status(fail))
         })
         .failed_to("fork into the pid namespace")

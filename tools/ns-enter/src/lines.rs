@@ -25,8 +25,8 @@ impl Plan {
         let open = self
             .pid
             .map(|pid| Line(format!("pidfd_open({pid})"), "the process, by descriptor"));
-        let fork = self.fork.then(|| {
-            Line("clone3(CLONE_PIDFD)".into(), "only a child enters the pid namespace")
+        let fork = self.fork.map(|memory| {
+            Line(memory.call().into(), "only a child enters the pid namespace")
         });
         let line = |step: &Step| Line(step.call(), step.why());
         open.into_iter()

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use common::chain::link_name;
 use common::nstype::Ns;
+use common::spawn::Memory;
 
 use crate::cli::Cli;
 use crate::host::{Host, Setgroups};
@@ -30,8 +31,8 @@ pub struct Plan {
     pub pid: Option<i32>,
     /// In this process.
     pub steps: Vec<Step>,
-    /// Whether COMMAND is a child: only children enter a pid namespace.
-    pub fork: bool,
+    /// Where COMMAND is a child, what that runs in: only children enter a pid namespace.
+    pub fork: Option<Memory>,
     /// In the process that becomes COMMAND.
     pub last: Vec<Step>,
 }
@@ -128,7 +129,12 @@ impl Plan {
         last.extend(cli.mount_proc.clone().map(Step::MountProc));
         last.extend(ids);
         last.extend(cli.env.then_some(Step::Environment));
-        Self { pid: host.pid, steps, fork: has_pid && !cli.no_fork, last }
+        // A cgroup may be long in joining; and into a time namespace that is not its parent's
+        // a child of vfork(2) comes by its exec.
+        let takes_time = is_joined || has(Ns::Time);
+        let memory = if takes_time { Memory::Own } else { Memory::Lent };
+        let fork = (has_pid && !cli.no_fork).then_some(memory);
+        Self { pid: host.pid, steps, fork, last }
     }
 }
 

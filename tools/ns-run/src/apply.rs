@@ -14,7 +14,7 @@ use common::chain::Chain;
 use common::fail::Hint;
 use common::ids;
 use common::nstype::{Ns, flags};
-use common::spawn::{Bond, Child, Ended, Held, Spawn, end_like};
+use common::spawn::{Bond, Child, Ended, Held, Memory, Spawn, end_like};
 use common::{Context, Fail, sys};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -174,19 +174,11 @@ impl Run<'_> {
             sys::prctl(nix::libc::PR_SET_CHILD_SUBREAPER, 1, 0)
                 .failed_to("become the reaper")?;
         }
-        let (tool, bond) = (self.called.name, Bond::Signal(fork.bond));
-        let spawn = Spawn { tool, flags: 0, cgroup: None, bond };
-        let steps = &self.plan.steps;
-        let child = spawn
-            .fork(|parent| {
-                self.chain.parent = Some(parent);
-                let called = self.called;
-                match &tell {
-                    Some(tell) => self.as_init(steps, tell),
-                    None => self.inside(steps),
-                }
-                .map_err(|fail| called.status(fail))
-            })
+        let child = match fork.memory {
+            Memory::Own => self.child(fork, tell.as_ref()),
+            Memory::Lent => self.brief_child(fork),
+        };
+        let child = child
             .failed_to("fork")
             .hint_on(Errno::ENOMEM, "the init process of the pid namespace has ended")
             .hint_on(Errno::EAGAIN, "a limit on processes is reached, see fork(2)")?;
@@ -203,6 +195,37 @@ impl Run<'_> {
         };
         drop(outside);
         Err(end_like(judged(&child, told)?))
+    }
+
+    fn spawn(&self, fork: Fork) -> Spawn<'static> {
+        let bond = Bond::Signal(fork.bond);
+        Spawn { tool: self.called.name, flags: 0, cgroup: None, bond }
+    }
+
+    fn child(&mut self, fork: Fork, tell: Option<&OwnedFd>) -> Result<Child, Errno> {
+        let (steps, called) = (&self.plan.steps, self.called);
+        self.spawn(fork).fork(|parent| {
+            self.chain.parent = Some(parent);
+            match tell {
+                Some(tell) => self.as_init(steps, tell),
+                None => self.inside(steps),
+            }
+            .map_err(|fail| called.status(fail))
+        })
+    }
+
+    /// In this process's memory: all that it changes there is its own.
+    fn brief_child(&mut self, fork: Fork) -> Result<Child, Errno> {
+        let (plan, command, called) = (self.plan, self.command, self.called);
+        let chain = std::mem::take(&mut self.chain);
+        let given = chain.descriptors();
+        let (outside, skipped) = (Outside::default(), self.skipped.clone());
+        let mut run =
+            Run { plan, command, called, chain, outside, keeper: None, skipped };
+        self.spawn(fork).start(fork.memory, &given, move |start| {
+            run.chain.begin(start);
+            run.inside(&plan.steps).map_err(|fail| called.status(fail))
+        })
     }
 
     /// As process 1: another becomes COMMAND, and this one reaps.

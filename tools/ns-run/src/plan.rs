@@ -7,6 +7,7 @@ use common::Fail;
 use common::explain::Explain;
 use common::fail::quote;
 use common::nstype::{Ns, flag_names};
+use common::spawn::Memory;
 use nix::libc::{SIGKILL, c_int};
 use nix::sys::signal::Signal;
 
@@ -54,6 +55,8 @@ pub struct Fork {
     pub in_pid_namespace: bool,
     /// Somebody of ours reaps.
     pub init: bool,
+    /// Where it runs until it is COMMAND.
+    pub memory: Memory,
 }
 
 /// A clock of time_namespaces(7).
@@ -96,14 +99,22 @@ impl Plan {
         let maps = if has(Ns::User) { Maps::new(cli, host)? } else { None };
         let mut joins = cli.join.clone();
         joins.sort_by_key(|join| join.ns);
-        let fork = fork(cli, &kinds);
+        let mut fork = fork(cli, &kinds);
         let kept = kept(cli, &kinds);
         let clocks = [(Clock::Monotonic, cli.monotonic), (Clock::Boottime, cli.boottime)];
         let clocks = clocks.into_iter().filter_map(|(clock, by)| Some((clock, by?)));
         let is_cleared = cli.clear_env || !cli.whitelist_env.is_empty();
+        let steps = order::Steps { cli, host, kinds: &kinds, maps: maps.as_ref() }
+            .list(fork.is_some(), !kept.is_empty());
+        // Into a new time namespace a child of vfork(2) comes by its exec, since Linux 6.0.
+        let is_timed = has(Ns::Time) || joins.iter().any(|join| join.ns == Ns::Time);
+        if let Some(fork) = fork.as_mut().filter(|fork| !fork.init && !is_timed)
+            && steps.iter().all(Step::is_quick)
+        {
+            fork.memory = Memory::Lent;
+        }
         Ok(Self {
-            steps: order::Steps { cli, host, kinds: &kinds, maps: maps.as_ref() }
-                .list(fork.is_some(), !kept.is_empty()),
+            steps,
             joins,
             owner: cli.owner,
             tries,
@@ -166,7 +177,8 @@ impl Plan {
         }
         if let Some(fork) = self.fork {
             let signal = Signal::try_from(fork.bond).map_or("SIGRT", Signal::as_str);
-            let call = format!("clone3(CLONE_PIDFD); prctl(PR_SET_PDEATHSIG, {signal})");
+            let clone = fork.memory.call();
+            let call = format!("{clone}; prctl(PR_SET_PDEATHSIG, {signal})");
             lines.push(Line::new(call, "COMMAND's process, which dies with ns-run"));
         }
         lines.extend(self.steps.iter().map(|s| Line { call: s.call(), why: s.why() }));
@@ -242,6 +254,7 @@ fn fork(cli: &Cli, kinds: &[Ns]) -> Option<Fork> {
         bond: cli.kill_child.unwrap_or(SIGKILL),
         in_pid_namespace: kinds.contains(&Ns::Pid),
         init: cli.init,
+        memory: Memory::Own,
     })
 }
 

@@ -109,6 +109,22 @@ pub enum Named {
 }
 
 impl Step {
+    /// A few calls that wait for nobody and change no id: a child may make them while its
+    /// parent sleeps, in the parent's memory. (An id that changes makes that undumpable, and
+    /// a path of the caller's may lead to where everything hangs.)
+    pub fn is_quick(&self) -> bool {
+        matches!(
+            self,
+            Self::KeepTools
+                | Self::Propagation(_)
+                | Self::Proc { .. }
+                | Self::Loopback { .. }
+                | Self::Hostname(_)
+                | Self::Domainname(_)
+                | Self::NewSession
+        )
+    }
+
     /// The kind of namespace without which the step would change the outside.
     pub fn needs(&self) -> Option<Ns> {
         match self {

@@ -65,7 +65,7 @@ fn a_user_namespace_makes_root_and_leaves_the_groups_inside() {
     let plan = plan(&["-U", "-p", "true"], &Host::default());
 
     assert_eq!(plan.last, [Step::LeaveGroups, Step::Gid(0), Step::Uid(0)]);
-    assert!(plan.fork);
+    assert_eq!(plan.fork, Some(Memory::Lent));
 }
 
 #[test]

@@ -1,10 +1,13 @@
-//! Small tools: minimum and median of spawn to exit, the ratio of the medians, and the
-//! ratio of what tool and peer add to a static no-op (spawn to exec, from the minima).
+//! Small tools: minimum and median of spawn to exit, and the ratios of the medians to the
+//! peer's and, where there is one, to the floor's: the same system calls and nothing else.
+//! `added` is the ratio of what tool and peer add to a static no-op (spawn to exec, from
+//! the minima).
 
 use std::ffi::CString;
 use std::fmt::Write;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Context, Fail};
@@ -12,81 +15,133 @@ use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawnp};
 use nix::sys::wait::{WaitStatus, waitpid};
 
 /// A line of the table: a name, what is timed, and what it is compared to.
-struct Pair {
+struct Row {
     name: String,
     ours: Vec<String>,
     peer: Vec<String>,
+    floor: Option<Vec<String>>,
 }
 
 /// The table.
 pub(crate) fn table(here: &Path, work: &Path, runs: u32) -> Result<String, Fail> {
     let mut text = format!(
-        "{:<44} {:>6} {:>6}   {:>6} {:>6}   ratio   added\n",
-        "spawn to exit, us", "min", "median", "peer", "median"
+        "{:<40} {:>5} {:>6}   {:>5} {:>6}   ratio  added   {:>5} {:>6}   times\n",
+        "spawn to exit, us", "min", "median", "peer", "median", "floor", "median"
     );
-    let pairs = pairs(here, work)?;
+    let target = Target::start(here)?;
+    let rows = rows(here, work, &target)?;
     nix::unistd::chdir(work).cannot("enter", work)?;
-    let mut floor = None;
-    for pair in pairs {
-        let (line, min) = measure(&pair, floor.unwrap_or(f64::NAN), runs)?;
-        floor = floor.or(Some(min));
+    let mut noop = None;
+    for row in rows {
+        let (line, min) = measure(&row, noop.unwrap_or(f64::NAN), runs)?;
+        noop = noop.or(Some(min));
         text.push_str(&line);
     }
     Ok(text)
 }
 
-fn pairs(here: &Path, work: &Path) -> Result<Vec<Pair>, Fail> {
+/// A process in namespaces of its own, to be entered.
+struct Target {
+    ns_run: Child,
+    pid: String,
+}
+
+impl Target {
+    fn start(here: &Path) -> Result<Self, Fail> {
+        let user = if nix::unistd::geteuid().is_root() { "" } else { "r" };
+        let mut ns_run = Command::new(here.join("ns-run"))
+            .args(["--status-fd=1", &format!("-{user}mnpuiCf"), "--mount-proc"])
+            .arg(here.join("pause"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .failed_to("start a process to enter")?;
+        let mut line = String::new();
+        if let Some(out) = ns_run.stdout.as_mut() {
+            BufReader::new(out).read_line(&mut line).failed_to("read its id")?;
+        }
+        let record = serde_json::from_str::<serde_json::Value>(&line).ok();
+        let pid = record.and_then(|record| record.get("pid").map(ToString::to_string));
+        let pid = pid.ok_or_else(|| Fail::new("cannot start a process to enter"))?;
+        Ok(Self { ns_run, pid })
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // What it runs dies with it.
+        let _ = self.ns_run.kill();
+        let _ = self.ns_run.wait();
+    }
+}
+
+/// What is timed, and what it is compared to: `@tool` is one of this build, `@` the target.
+const LINES: &[[&str; 3]] = &[
+    ["ns-run, nothing to do | unshare", "@ns-run @noop", "unshare @noop"],
+    [
+        "cap-drop --no-new-privs | setpriv",
+        "@cap-drop --no-new-privs @noop",
+        "setpriv --no-new-privs @noop",
+    ],
+    [
+        "cap-drop --keep none | setpriv",
+        "@cap-drop --keep none @noop",
+        "setpriv --bounding-set -all --inh-caps -all @noop",
+    ],
+    ["img-exec | env -i", "@img-exec --config box --entrypoint @noop", "env -i @noop"],
+    [
+        "the whole chain | bwrap, without overlay",
+        "@ns-run -Urmnpuif --hostname box -- ovl-mount --image box --tmpfs root -- \
+         mkdev root/dev -- root-pivot --std root/ -- cap-drop --profile docker --no-new-privs -- img-exec",
+        "bwrap --unshare-all --bind flat / --proc /proc --dev /dev --tmpfs /run --tmpfs /tmp --cap-drop ALL /bin/noop",
+    ],
+];
+
+/// What `floor` knows of unshare's options, and of nsenter's.
+const MAKES: [&str; 3] = ["-r", "-fp --mount-proc", "-Urmnpuif"];
+const ENTERS: [&str; 3] = ["-a", "-n", "-p"];
+
+fn rows(here: &Path, work: &Path, target: &Target) -> Result<Vec<Row>, Fail> {
     let own = |name: &str| here.join(name).display().to_string();
-    let noop = own("noop");
     let words = |line: &str| -> Vec<String> {
         let word = |w: &str| match w.strip_prefix('@') {
-            Some("") => std::process::id().to_string(),
+            Some("") => target.pid.clone(),
             Some(tool) => own(tool),
             None => w.to_owned(),
         };
         line.split_whitespace().map(word).collect()
     };
-    let pair = |name: &str, ours: &str, peer: &str| Pair {
+    let row = |name: &str, ours: &str, peer: &str| Row {
         name: name.to_owned(),
         ours: words(ours),
         peer: words(peer),
+        floor: None,
     };
-    prepare(work, &noop)?;
-    let mut all = vec![pair("a static no-op", "@noop", "/bin/true")];
+    let floor = |options: &str| -> Option<Vec<String>> {
+        Some(vec![own("floor"), options.to_owned(), target.pid.clone(), own("noop")])
+    };
+    prepare(work, &own("noop"))?;
+    let mut all = vec![row("a static no-op", "@noop", "/bin/true")];
     for tool in common::chain::LINKS {
         if here.join(tool).exists() {
             let name = format!("{tool} --version | unshare --version");
-            all.push(pair(&name, &format!("@{tool} --version"), "unshare --version"));
+            all.push(row(&name, &format!("@{tool} --version"), "unshare --version"));
         }
     }
-    all.push(pair("ns-run, nothing to do | unshare", "@ns-run @noop", "unshare @noop"));
-    all.extend([
-        pair("ns-run -r | unshare -r", "@ns-run -r @noop", "unshare -r @noop"),
-        pair(
-            "ns-run -fp --mount-proc | unshare",
-            "@ns-run -fp --mount-proc @noop",
-            "unshare -fp --mount-proc @noop",
-        ),
-        pair("ns-run -Urmnpuif | unshare", "@ns-run -Urmnpuif @noop", "unshare -Urmnpuif @noop"),
-        pair("ns-enter -t PID -n | nsenter", "@ns-enter -t @ -n @noop", "nsenter -t @ -n @noop"),
-        pair(
-            "cap-drop --no-new-privs | setpriv",
-            "@cap-drop --no-new-privs @noop",
-            "setpriv --no-new-privs @noop",
-        ),
-        pair(
-            "cap-drop --keep none | setpriv",
-            "@cap-drop --keep none @noop",
-            "setpriv --bounding-set -all --inh-caps -all @noop",
-        ),
-        pair("img-exec | env -i", "@img-exec --config box --entrypoint @noop", "env -i @noop"),
-        pair(
-            "the whole chain | bwrap, without overlay",
-            "@ns-run -Urmnpuif --hostname box -- ovl-mount --image box --tmpfs root -- \
-             mkdev root/dev -- root-pivot --std root -- cap-drop --profile docker --no-new-privs -- img-exec",
-            "bwrap --unshare-all --bind flat / --proc /proc --dev /dev --tmpfs /run --tmpfs /tmp --cap-drop ALL /bin/noop",
-        ),
-    ]);
+    for options in MAKES {
+        let name = format!("ns-run {options} | unshare");
+        let (ours, peer) =
+            (format!("@ns-run {options} @noop"), format!("unshare {options} @noop"));
+        all.push(Row { floor: floor(options), ..row(&name, &ours, &peer) });
+    }
+    for options in ENTERS {
+        let name = format!("ns-enter -t PID {options} | nsenter");
+        let of = |program: &str| format!("{program} -t @ {options} @noop");
+        all.push(Row {
+            floor: floor(options),
+            ..row(&name, &of("@ns-enter"), &of("nsenter"))
+        });
+    }
+    all.extend(LINES.iter().map(|[name, ours, peer]| row(name, ours, peer)));
     Ok(all)
 }
 
@@ -115,39 +170,51 @@ fn prepare(work: &Path, noop: &str) -> Result<(), Fail> {
     std::fs::copy(noop, work.join("flat/bin/noop")).cannot("copy", noop).map(drop)
 }
 
-fn measure(pair: &Pair, floor: f64, runs: u32) -> Result<(String, f64), Fail> {
-    let (ours, peer) = (words(&pair.ours)?, words(&pair.peer)?);
-    let (mut our_times, mut peer_times) = (Vec::new(), Vec::new());
+fn measure(row: &Row, noop: f64, runs: u32) -> Result<(String, f64), Fail> {
+    let (ours, peer) = (words(&row.ours)?, words(&row.peer)?);
+    let floor = row.floor.as_deref().map(words).transpose()?;
+    let (mut our_times, mut peer_times, mut floor_times) =
+        (Vec::new(), Vec::new(), Vec::new());
     let quiet = quiet().failed_to("open /dev/null")?;
+    let timed = |argv: &[CString], words: &[String]| {
+        once(argv, &quiet)
+            .ok_or_else(|| Fail::cannot("time", words.join(" "), "it failed"))
+    };
     for _ in 0..runs {
         let Some(time) = once(&peer, &quiet) else {
-            return Ok((
-                format!("{:<44} the peer does not run here\n", pair.name),
-                floor,
-            ));
+            return Ok((format!("{:<40} the peer does not run here\n", row.name), noop));
         };
         peer_times.push(time);
-        let time = once(&ours, &quiet);
-        our_times.push(
-            time.ok_or_else(|| Fail::cannot("time", pair.ours.join(" "), "it failed"))?,
-        );
+        our_times.push(timed(&ours, &row.ours)?);
+        if let (Some(argv), Some(words)) = (&floor, &row.floor) {
+            floor_times.push(timed(argv, words)?);
+        }
     }
     let (a, b) = (summary(&mut our_times), summary(&mut peer_times));
-    let ratio = a.median / b.median;
-    let added = (a.min - floor) / (b.min - floor);
     let mut line = String::new();
     // Writing to a String cannot fail.
     let _ = write!(
         line,
-        "{:<44} {:>6.0} {:>6.0}   {:>6.0} {:>6.0}   {ratio:.2}",
-        pair.name, a.min, a.median, b.min, b.median
+        "{:<40} {:>5.0} {:>6.0}   {:>5.0} {:>6.0}    {:.2}",
+        row.name,
+        a.min,
+        a.median,
+        b.min,
+        b.median,
+        a.median / b.median
     );
+    let added = (a.min - noop) / (b.min - noop);
     let _ = if added.is_finite() && added > 0.0 {
-        writeln!(line, "   {added:.2}")
+        write!(line, "   {added:.2}")
     } else {
-        writeln!(line)
+        write!(line, "       ")
     };
-    Ok((line, a.min))
+    if floor.is_some() {
+        let f = summary(&mut floor_times);
+        let times = a.median / f.median;
+        let _ = write!(line, "   {:>5.0} {:>6.0}    {times:.2}", f.min, f.median);
+    }
+    Ok((format!("{}\n", line.trim_end()), a.min))
 }
 
 fn words(words: &[String]) -> Result<Vec<CString>, Fail> {

@@ -275,7 +275,8 @@ pub fn exit_now(status: u8) -> ! {
     unsafe { libc::_exit(c_int::from(status)) }
 }
 
-/// `execveat(2)`; comes back only with the reason it failed.
+/// `execveat(2)`, or execve(2) where the path needs no directory: filters of system calls
+/// often let that one pass only. Comes back only with the reason it failed.
 pub fn execveat(
     dir: BorrowedFd<'_>,
     path: &CStr,
@@ -289,7 +290,12 @@ pub fn execveat(
     let envp = list(&mut envp.iter().map(|e| e.as_ptr()));
     let flags = if path.is_empty() { libc::AT_EMPTY_PATH } else { 0 };
     let (dir, path) = (dir.as_raw_fd(), path.as_ptr());
-    match call!(SYS_execveat, dir, path, argv.as_ptr(), envp.as_ptr(), flags) {
+    let done = if dir == libc::AT_FDCWD {
+        call!(SYS_execve, path, argv.as_ptr(), envp.as_ptr())
+    } else {
+        call!(SYS_execveat, dir, path, argv.as_ptr(), envp.as_ptr(), flags)
+    };
+    match done {
         Ok(_) => Errno::UnknownErrno,
         Err(e) => e,
     }
@@ -766,4 +772,62 @@ pub fn bpf_attach_device_filter(
     let [group, program] = [group, program].map(|fd| fd.as_raw_fd() as u32);
     let attach = [group, program, CGROUP_DEVICE, ALLOW_MULTI];
     call!(SYS_bpf, PROG_ATTACH, attach.as_ptr(), size_of_val(&attach)).map(drop)
+}
+
+/// A seccomp(2) filter of `SECCOMP_SET_MODE_FILTER`, with `SECCOMP_FILTER_FLAG_*`.
+pub fn seccomp_filter(flags: c_uint, program: &[libc::sock_filter]) -> Result<()> {
+    let len = u16::try_from(program.len()).map_err(|_| Errno::EINVAL)?;
+    let filter = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
+    call!(SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const filter).map(drop)
+}
+
+/// `LANDLOCK_CREATE_RULESET_VERSION` of landlock_create_ruleset(2). Since Linux 5.13.
+///
+/// # Errors
+/// `ENOSYS` where the kernel has none of it, `EOPNOTSUPP` where it is switched off.
+pub fn landlock_abi() -> Result<c_long> {
+    call!(SYS_landlock_create_ruleset, null::<u8>(), 0_usize, 1 as c_uint)
+}
+
+/// `landlock_create_ruleset(2)`: access to files, access to the network, scopes.
+///
+/// # Errors
+/// `E2BIG` and `EINVAL` where the kernel does not know what is asked for.
+pub fn landlock_ruleset(handled: [u64; 3]) -> Result<OwnedFd> {
+    let size = size_of::<[u64; 3]>();
+    call!(SYS_landlock_create_ruleset, handled.as_ptr(), size, 0 as c_uint).map(own)
+}
+
+/// `struct landlock_path_beneath_attr`.
+#[repr(C, packed)]
+struct PathBeneath {
+    allowed: u64,
+    parent: c_int,
+}
+
+/// `LANDLOCK_RULE_PATH_BENEATH` of landlock_add_rule(2).
+pub fn landlock_allow_path(
+    ruleset: BorrowedFd<'_>,
+    allowed: u64,
+    parent: BorrowedFd<'_>,
+) -> Result<()> {
+    let rule = PathBeneath { allowed, parent: parent.as_raw_fd() };
+    let (fd, flags) = (ruleset.as_raw_fd(), 0 as c_uint);
+    call!(SYS_landlock_add_rule, fd, 1 as c_uint, &raw const rule, flags).map(drop)
+}
+
+/// `LANDLOCK_RULE_NET_PORT` of landlock_add_rule(2). Since ABI 4, Linux 6.7.
+pub fn landlock_allow_port(
+    ruleset: BorrowedFd<'_>,
+    allowed: u64,
+    port: u16,
+) -> Result<()> {
+    let rule = [allowed, u64::from(port)];
+    let (fd, flags) = (ruleset.as_raw_fd(), 0 as c_uint);
+    call!(SYS_landlock_add_rule, fd, 2 as c_uint, rule.as_ptr(), flags).map(drop)
+}
+
+/// `landlock_restrict_self(2)`: from here on.
+pub fn landlock_restrict_self(ruleset: BorrowedFd<'_>) -> Result<()> {
+    call!(SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0 as c_uint).map(drop)
 }

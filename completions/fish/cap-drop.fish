@@ -21,6 +21,13 @@ complete -c cap-drop -l nice -d 'Set the nice value, -20 to 19' -r
 complete -c cap-drop -l root -d 'Change the root directory, and the working directory to it' -r -F
 complete -c cap-drop -l selinux-label -d 'Run COMMAND under this SELinux label' -r
 complete -c cap-drop -l apparmor-profile -d 'Run COMMAND under this AppArmor profile' -r
+complete -c cap-drop -l seccomp -d 'Allow system calls as docker does or a profile says' -r
+complete -c cap-drop -l seccomp-bpf -d 'Install a filter of BPF from a file or a descriptor' -r
+complete -c cap-drop -l landlock -d 'Allow by Landlock, as rx:/usr, connect:443 or scope' -r
+complete -c cap-drop -l landlock-profile -d 'Allow what the lines of a file say' -r -F
+complete -c cap-drop -l trace -d 'Tell which capabilities COMMAND uses: events or bisect' -r -f -a "events\t'By what the kernel checks'
+bisect\t'By running it several times'"
+complete -c cap-drop -l status-fd -d 'Write them to this descriptor as JSON' -r
 complete -c cap-drop -l print -d 'Print the privileges that result: text or json' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
 complete -c cap-drop -l pid -d 'Look at these processes instead of running anything' -r
@@ -32,6 +39,7 @@ complete -c cap-drop -l init-groups -d 'Set the groups that list the user, and t
 complete -c cap-drop -l getent -d 'Ask getent for names that the files do not have'
 complete -c cap-drop -l no-new-privs -d 'Let no exec grant privileges: setuid bits and file caps'
 complete -c cap-drop -l reset-env -d 'Start COMMAND with an environment of the user\'s own'
+complete -c cap-drop -l landlock-best-effort -d 'Forbid by Landlock as much as this kernel can'
 complete -c cap-drop -l tree -d 'Look at all processes, or those below --pid, as a tree'
 complete -c cap-drop -l explain -d 'Print the plan as system calls and do nothing'
 complete -c cap-drop -s h -l help -d 'Print help'

@@ -24,7 +24,7 @@ fn calls(run: Run, log: &std::path::Path) -> String {
             pid = child.rfind(|other| *other != pid).unwrap_or(pid);
         }
         let Some((name, _)) = call.split_once('(') else { continue };
-        if call.starts_with("execveat(") {
+        if call.starts_with("execve") {
             break;
         }
         let is_silent =

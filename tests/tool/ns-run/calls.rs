@@ -26,7 +26,9 @@ fn names(log: &std::path::Path) -> String {
     let names =
         text.lines().filter_map(|line| line.split_once('(')).map(|(name, _)| name);
     let names: Vec<_> = names
-        .take_while(|name| !matches!(*name, "execveat" | "waitid"))
+        .enumerate()
+        .take_while(|(n, name)| *n == 0 || !matches!(*name, "execve" | "waitid"))
+        .map(|(_, name)| name)
         .filter(ours)
         .collect();
     names.join(" ")

@@ -62,7 +62,10 @@ fn carry_out(step: &Step, parent: pid_t) -> Result<(), Fail> {
         }
         Step::Verify(meant) => verify(meant),
         // The exec is given it.
-        Step::Environment(_) => Ok(()),
+        Step::Environment(_)
+        // `confine::Ready` does these.
+        | Step::Landlock(_)
+        | Step::Seccomp(_) => Ok(()),
     }
 }
 

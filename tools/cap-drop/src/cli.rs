@@ -9,9 +9,11 @@ use common::cli::Link;
 use common::passwd::Who;
 use nix::libc::c_int;
 
+mod confine;
 mod table;
 mod value;
 
+pub use confine::{Bpf, Confine, Seccomp, Trace};
 pub use value::{DeathSignal, Format, Has, Profile, Set, YesNo};
 
 use crate::limits::{self, Limit};
@@ -130,6 +132,10 @@ pub struct Cli {
     /// Run COMMAND under this AppArmor profile
     #[arg(long, group = "change", value_name = "PROFILE", value_parser = value::label)]
     pub apparmor_profile: Option<String>,
+
+    /// What it is forbidden beyond its privileges
+    #[command(flatten)]
+    pub confine: Confine,
 
     /// Print the privileges that result: text or json
     #[arg(

@@ -8,6 +8,7 @@ use common::{Context, Fail, bounded, passwd, shell};
 use nix::unistd::getppid;
 
 use crate::cli::{Cli, Profile};
+use crate::confine::Given;
 use crate::environment;
 use crate::filecaps::FileCaps;
 use crate::getent;
@@ -44,6 +45,7 @@ impl Host {
             group,
             shell: needs_shell.then(shell::program),
             profile: profile(cli)?,
+            given: Given::read(&cli.confine)?,
             file_caps: cli.from_file_caps.as_ref().map(FileCaps::read).transpose()?,
             terminal: if cli.reset_env { environment::terminal() } else { Vec::new() },
         })

@@ -9,10 +9,12 @@ use common::chain::Chain;
 use common::cli::basename;
 use common::entry::{self, write_all};
 use common::{Context, Fail, explain, spawn, sys};
+use nix::unistd::getpid;
 
 mod apply;
 pub mod capsh;
 pub mod cli;
+mod confine;
 pub mod describe;
 mod environment;
 pub mod filecaps;
@@ -21,6 +23,7 @@ pub mod getpcaps;
 mod host;
 pub mod kernel;
 pub mod label;
+pub mod landlock;
 pub mod libcap;
 pub mod limits;
 mod meant;
@@ -37,8 +40,11 @@ pub mod setpriv;
 pub mod sets;
 pub mod state;
 pub mod step;
+pub mod trace;
 mod who;
 
+use cli::Cli;
+use confine::Ready;
 use plan::{Host, Plan};
 use step::Step;
 
@@ -57,18 +63,38 @@ fn run_as_itself(args: Vec<OsString>) -> Result<Infallible, Fail> {
     if let Some(answer) = query::answer(&cli) {
         return Err(answer);
     }
-    let host = Host::read(&cli)?;
-    let plan = Plan::new(&cli, &host)?;
-    let command = host.shell.as_ref().map_or(&*cli.link.command, std::slice::from_ref);
-    if cli.link.explain {
-        return Err(explain::explain(&plan.steps, command));
+    let mut host = Host::read(&cli)?;
+    if cli.confine.trace.is_some() {
+        // COMMAND is a child then.
+        host.parent = getpid().as_raw();
     }
+    let plan = Plan::new(&cli, &host)?;
+    if cli.link.explain {
+        let steps = plan.steps.iter().chain(&plan.confine);
+        return Err(explain::explain(steps, host.command(&cli)));
+    }
+    match cli.confine.trace {
+        None => become_command(&cli, &host, &plan, || Ok(())),
+        Some(cli::Trace::Events) => Err(trace::by_events(&cli, &host, &plan)?),
+        Some(cli::Trace::Bisect) => Err(trace::by_bisection(cli, &host)?),
+    }
+}
+
+/// Does what is planned and becomes COMMAND; `last` comes before what may forbid calls.
+fn become_command(
+    cli: &Cli,
+    host: &Host,
+    plan: &Plan,
+    last: impl FnOnce() -> Result<(), Fail>,
+) -> Result<Infallible, Fail> {
+    let command = host.command(cli);
     let mut chain = Chain::inherit()?;
     if cli.names_ids() || cli.root.is_some() {
         // Another user may not reach the directory that the tools are in.
         chain.keep_tools(command)?;
     }
-    let change = || apply::apply(&plan, host.parent);
+    let ready = Ready::make(&plan.confine)?;
+    let change = || apply::apply(plan, host.parent);
     if cli.pdeathsig.is_some() {
         change()?;
     } else {
@@ -79,6 +105,8 @@ fn run_as_itself(args: Vec<OsString>) -> Result<Infallible, Fail> {
         Some(own) => own.iter().map(|entry| &**entry).collect(),
         None => sys::environ(),
     };
+    last()?;
+    ready.apply(&plan.confine)?;
     if let Some(format) = cli.print {
         let text = print::all(&[process::Process::current()?], format);
         write_all(1, text.as_bytes()).failed_to("write to standard output")?;

@@ -57,6 +57,9 @@ impl Process {
             }
             Step::NoNewPrivs => self.state.no_new_privs = true,
             Step::Verify(meant) => assert_eq!(self.state.difference(meant), None),
+            Step::Landlock(_) | Step::Seccomp(_) => {
+                assert!(self.state.no_new_privs || self.may(Capability::CAP_SYS_ADMIN));
+            }
             Step::Label(_)
             | Step::OomScoreAdj(_)
             | Step::Rlimit(_)

@@ -8,6 +8,7 @@ use common::ids::{self, Ids};
 use nix::libc::{c_int, pid_t};
 
 use crate::cli::{Cli, DeathSignal, YesNo};
+use crate::confine::{self, Given};
 use crate::environment;
 use crate::filecaps::FileCaps;
 use crate::kernel;
@@ -36,10 +37,19 @@ pub struct Host {
     pub group: Vec<u8>,
     /// The file that --profile names.
     pub profile: Vec<u8>,
+    /// What is to be forbidden beyond the privileges.
+    pub given: Given,
     /// What the file of --from-file-caps has.
     pub file_caps: Option<FileCaps>,
     /// The variables that --reset-env leaves.
     pub terminal: Vec<std::ffi::CString>,
+}
+
+impl Host {
+    /// What is run: COMMAND or the shell.
+    pub fn command<'h>(&'h self, cli: &'h Cli) -> &'h [OsString] {
+        self.shell.as_ref().map_or(&*cli.link.command, std::slice::from_ref)
+    }
 }
 
 /// What cap-drop is going to do.
@@ -47,6 +57,8 @@ pub struct Host {
 pub struct Plan {
     /// In this order.
     pub steps: Vec<Step>,
+    /// After them, with nothing but the exec behind: some calls may be forbidden then.
+    pub confine: Vec<Step>,
     /// The privileges after them.
     pub end: State,
     /// The uid after them.
@@ -99,7 +111,9 @@ impl Plan {
         if cli.reset_env {
             steps.push(Step::Environment(environment::of(uid, host)));
         }
-        Ok(Self { steps, end, uid })
+        // 13. What also holds for whoever has privileges, and for the steps above.
+        let confine = confine::steps(cli, &host.given, &end)?;
+        Ok(Self { steps, confine, end, uid })
     }
 }
 

@@ -12,6 +12,7 @@ pub mod bpf;
 pub mod condition;
 pub mod docker;
 pub mod emit;
+pub mod install;
 mod names;
 pub mod profile;
 mod read;

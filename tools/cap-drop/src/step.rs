@@ -10,7 +10,9 @@ use nix::libc::c_int;
 
 use crate::describe;
 use crate::label::Label;
+use crate::landlock::{self, Ruleset};
 use crate::limits::Limit;
+use crate::seccomp::Program;
 use crate::securebits::Securebits;
 use crate::sets::CapSet;
 use crate::state::{Caps, State};
@@ -70,6 +72,10 @@ pub enum Step {
     NoNewPrivs,
     /// Reading everything back.
     Verify(State),
+    /// landlock_restrict_self(2).
+    Landlock(Ruleset),
+    /// seccomp(2) `SECCOMP_SET_MODE_FILTER`.
+    Seccomp(Program),
     /// What execve(2) is given as the environment.
     Environment(Vec<CString>),
 }
@@ -109,6 +115,12 @@ impl Explain for Step {
             Self::DeathSignal(number) => format!("prctl(PR_SET_PDEATHSIG, {number})"),
             Self::NoNewPrivs => "prctl(PR_SET_NO_NEW_PRIVS, 1)".to_owned(),
             Self::Verify(_) => "capget(); prctl(PR_CAPBSET_READ, …)".to_owned(),
+            Self::Landlock(rules) => {
+                format!("landlock_restrict_self({})", landlock::summary(rules.handled))
+            }
+            Self::Seccomp(program) => {
+                format!("seccomp(SET_MODE_FILTER, {} instructions)", program.code.len())
+            }
             Self::Environment(entries) => {
                 let of = |e: &CString| {
                     let text = e.to_string_lossy().into_owned();
@@ -146,6 +158,11 @@ impl Explain for Step {
             Self::DeathSignal(_) => "sent when the parent dies",
             Self::NoNewPrivs => "setuid bits and file capabilities do nothing",
             Self::Verify(_) => "COMMAND is run only if all that was done",
+            Self::Landlock(rules) => {
+                let (paths, ports) = (rules.paths.len(), rules.ports.len());
+                return format!("forbidden but for {paths} paths and {ports} ports");
+            }
+            Self::Seccomp(_) => "which system calls are made",
             Self::Environment(_) => "nothing of the caller's but the terminal",
         }
         .to_owned()

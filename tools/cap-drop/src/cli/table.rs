@@ -6,7 +6,8 @@ use clap::ValueEnum;
 use common::passwd::Who;
 use common::quick::{Opt, Set};
 
-use super::{Cli, Format, Has, value};
+use super::{Cli, Format, Has, Trace, confine, value};
+use crate::landlock::rule::Rule;
 use crate::sets::{self, CapSet};
 use crate::{limits, securebits};
 
@@ -32,8 +33,13 @@ fn print(cli: &mut Cli, format: Option<&str>) -> Option<()> {
     some(&mut cli.print, Format::from_str(format.unwrap_or("text"), false))
 }
 
+fn trace(cli: &mut Cli, how: Option<&str>) -> Option<()> {
+    let how = Trace::from_str(how.unwrap_or("events"), false);
+    some(&mut cli.confine.trace, how)
+}
+
 /// Every option of `Cli` that is often used; clap reads the others.
-pub(crate) const TABLE: [Opt<Cli>; 31] = [
+pub(crate) const TABLE: [Opt<Cli>; 37] = [
     Opt::new(None, "drop", Set::Value(|c, v| more(&mut c.drop, sets::parse(v)))),
     Opt::new(None, "keep", Set::Value(|c, v| list(&mut c.keep, v))),
     Opt::new(None, "add", Set::Value(|c, v| more(&mut c.add, sets::parse(v)))),
@@ -85,6 +91,32 @@ pub(crate) const TABLE: [Opt<Cli>; 31] = [
         "apparmor-profile",
         Set::Value(|c, v| some(&mut c.apparmor_profile, value::label(v))),
     ),
+    Opt::new(
+        None,
+        "seccomp",
+        Set::Value(|c, v| some(&mut c.confine.seccomp, confine::profile(v.into()))),
+    ),
+    Opt::new(
+        None,
+        "seccomp-bpf",
+        Set::Value(|c, v| more(&mut c.confine.seccomp_bpf, confine::bpf(v.into()))),
+    ),
+    Opt::new(
+        None,
+        "landlock",
+        Set::Value(|c, v| more(&mut c.confine.landlock, Rule::parse(v.as_ref()))),
+    ),
+    Opt::new(
+        None,
+        "landlock-profile",
+        Set::Value(|c, v| more(&mut c.confine.landlock_profile, Ok(v.into()))),
+    ),
+    Opt::new(
+        None,
+        "landlock-best-effort",
+        Set::Flag(|c| c.confine.landlock_best_effort = true),
+    ),
+    Opt::new(None, "trace", Set::Cluster(trace)),
     Opt::new(None, "print", Set::Cluster(print)),
     Opt::new(None, "tree", Set::Flag(|c| c.tree = true)),
     Opt::new(None, "has", Set::Value(|c, v| more(&mut c.has, Has::parse(v)))),
@@ -95,6 +127,65 @@ pub(crate) const TABLE: [Opt<Cli>; 31] = [
 mod tests {
     use super::*;
 
+    const WORDS: &[&str] = &[
+        "--drop",
+        "--keep=none",
+        "--keep",
+        "none",
+        "kill,0",
+        "--add=all",
+        "--profile",
+        "docker",
+        "./file",
+        "--from-file-caps=f",
+        "--bounding=all",
+        "--inh",
+        "--ambient",
+        "--user",
+        "1:2",
+        "--uid=5",
+        "--gid",
+        "www",
+        "--groups",
+        "4,5",
+        "--clear-groups",
+        "--init-groups",
+        "--getent",
+        "--no-new-privs",
+        "--nnp",
+        "--securebits=noroot",
+        "--pdeathsig=KILL",
+        "--umask=77",
+        "--rlimit",
+        "nofile=1:2",
+        "--oom-score-adj=5",
+        "--nice=1",
+        "--reset-env",
+        "--root",
+        "--selinux-label=x",
+        "--apparmor-profile=y",
+        "--seccomp",
+        "--seccomp=",
+        "--seccomp-bpf=5",
+        "--seccomp-bpf=./file",
+        "--landlock=rx:/usr",
+        "--landlock",
+        "--landlock-profile=rules",
+        "--landlock-best-effort",
+        "--trace",
+        "--trace=bisect",
+        "--print",
+        "--print=json",
+        "--tree",
+        "--has=p:kill",
+        "--explain",
+        "--",
+        "command",
+        "-x",
+        "--",
+        "--nice=-5",
+    ];
+
     #[test]
     fn what_is_read_here_is_what_clap_would_have_read() {
         kit::quick::agrees_with_clap(
@@ -104,54 +195,7 @@ mod tests {
                 cli.link.command = command;
                 (!cli.may_conflict()).then_some(cli)
             },
-            &[
-                "--drop",
-                "--keep=none",
-                "--keep",
-                "none",
-                "kill,0",
-                "--add=all",
-                "--profile",
-                "docker",
-                "./file",
-                "--from-file-caps=f",
-                "--bounding=all",
-                "--inh",
-                "--ambient",
-                "--user",
-                "1:2",
-                "--uid=5",
-                "--gid",
-                "www",
-                "--groups",
-                "4,5",
-                "--clear-groups",
-                "--init-groups",
-                "--getent",
-                "--no-new-privs",
-                "--nnp",
-                "--securebits=noroot",
-                "--pdeathsig=KILL",
-                "--umask=77",
-                "--rlimit",
-                "nofile=1:2",
-                "--oom-score-adj=5",
-                "--nice=1",
-                "--reset-env",
-                "--root",
-                "--selinux-label=x",
-                "--apparmor-profile=y",
-                "--print",
-                "--print=json",
-                "--tree",
-                "--has=p:kill",
-                "--explain",
-                "--",
-                "command",
-                "-x",
-                "--",
-                "--nice=-5",
-            ],
+            WORDS,
         );
     }
 }

@@ -44,6 +44,12 @@ test-tool TOOL:
     cargo build --quiet --workspace --bins
     cargo test -p {{ TOOL }}
 
+# util-linux's own tests of unshare and nsenter, from its source tree, on ours
+[group('test')]
+util-linux TREE:
+    cargo build --quiet -p ns-run -p ns-enter
+    tests/util-linux.sh "{{ TREE }}" "{{ target }}/debug"
+
 # Kill and stop ns-run at 10,000 random moments: nothing may stay behind
 [group('test')]
 soak RUNS="10000":

@@ -9,22 +9,33 @@ use crate::{Fail, cli, entry};
 pub struct Called {
     /// What stands before a complaint.
     pub name: &'static str,
+    own: &'static str,
     is_peer: bool,
 }
+
+/// What scripts take the peers for that look at their version first.
+const LIKE: &str = "util-linux 2.43";
 
 impl Called {
     /// From argv\[0\].
     pub fn new(args: &[OsString], own: &'static str, peer: &'static str) -> Self {
         let name = args.first().map(|name| cli::basename(name));
         let is_peer = name == Some(OsStr::new(peer));
-        Self { name: if is_peer { peer } else { own }, is_peer }
+        Self { name: if is_peer { peer } else { own }, own, is_peer }
     }
 
-    /// A failure with the status that the peer has for it: 1 where ours is 125.
+    /// The status of a failure: the peer's is 1.
+    #[must_use]
+    pub fn failure(self) -> u8 {
+        if self.is_peer { 1 } else { 125 }
+    }
+
+    /// A failure with the status that the peer has for it: 1 where ours is 125. The status
+    /// of a COMMAND that was waited for is its own, and comes without a text.
     #[must_use]
     pub fn status(self, fail: Fail) -> Fail {
-        let is_ours = self.is_peer && fail.status == 125;
-        if is_ours { fail.status(1) } else { fail }
+        let is_ours = fail.status == 125 && !fail.text.is_empty();
+        if is_ours { fail.status(self.failure()) } else { fail }
     }
 
     /// Says what a failure has to say under the name; what is left is the status.
@@ -33,7 +44,13 @@ impl Called {
         if !self.is_peer {
             return fail;
         }
-        Fail::exit(entry::report(self.name, &self.status(fail)))
+        let mut fail = self.status(fail);
+        if fail.output && fail.text.starts_with(self.own) {
+            fail.text = format!("{} like {LIKE}\n{}", self.name, fail.text);
+        }
+        let status = entry::report(self.name, &fail);
+        // Standard output was full: that was ours too.
+        Fail::exit(if fail.output && status != 0 { self.failure() } else { status })
     }
 }
 
@@ -61,5 +78,12 @@ mod tests {
         assert_eq!(status("unshare", 125), 1);
         assert_eq!(status("unshare", 127), 127);
         assert_eq!(status("ns-run", 125), 125);
+    }
+
+    #[test]
+    fn the_status_of_command_is_nobody_elses() {
+        let called = Called::new(&["unshare".into()], "ns-run", "unshare");
+
+        assert_eq!(called.status(Fail::exit(125)).status, 125);
     }
 }

@@ -26,7 +26,10 @@ pub struct Link {
 /// # Errors
 /// Usage mistakes (125), or the text of `--help` and `--version` (0).
 pub fn parse<C: Parser>(args: Vec<OsString>) -> Result<C, Fail> {
-    C::try_parse_from(args).map_err(|e| complaint(&e, C::command().get_name()))
+    let command = C::command();
+    let own = OsStr::new(command.get_name());
+    let name = args.first().map_or(own, |name| basename(name)).to_owned();
+    C::try_parse_from(args).map_err(|e| complaint(&e, &name.to_string_lossy()))
 }
 
 /// Rewrites `-n/path` and `-n:ID` to `-n=/path` and `-n=:ID`, which clap reads, for options

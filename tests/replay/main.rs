@@ -9,9 +9,11 @@
     reason = "a test's errors are failed tests"
 )]
 
+mod called;
 mod old_names;
 mod old_random;
 mod place;
 mod random;
+mod scripts;
 mod unshare;
 mod vectors;

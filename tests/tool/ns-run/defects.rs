@@ -47,7 +47,7 @@ fn under_the_peers_name_a_failure_is_the_peers() {
     Run::program(&unshare).arg("--nope").run().refused(
         1,
         expect![[r#"
-        unshare: unexpected argument '--nope' found; try 'ns-run --help'
+        unshare: unexpected argument '--nope' found; try 'unshare --help'
     "#]],
     );
 }
@@ -69,6 +69,21 @@ mod userns {
         let _ = out.code(0).stdout(expect![[r#"
             125 ns-run: cannot keep the mnt namespace by 'f': Operation not permitted; it takes CAP_SYS_ADMIN outside, see mount_namespaces(7)
         "#]]);
+    }
+
+    #[test]
+    fn under_the_peers_name_what_a_helper_refuses_is_the_peers_failure() {
+        need!("userns");
+        let dir = tempfile::tempdir().unwrap();
+        let unshare = dir.path().join("unshare");
+        std::os::unix::fs::symlink(tool("ns-run"), &unshare).unwrap();
+
+        Run::program(&unshare).args(["-r", "--net=/none/x", "-f", "true"]).run().refused(
+            1,
+            expect![[r#"
+                unshare: cannot make '/none/x': No such file or directory
+            "#]],
+        );
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(crate) struct Helper {
     ask: OwnedFd,
     answer: OwnedFd,
     child: Child,
+    called: Called,
 }
 
 impl Helper {
@@ -41,7 +42,7 @@ impl Helper {
                 Err(Fail::done())
             })
             .failed_to("fork")?;
-        Ok(Self { ask, answer, child })
+        Ok(Self { ask, answer, child, called })
     }
 
     /// Lets it do its work for a process, and waits until that is done.
@@ -57,7 +58,7 @@ impl Helper {
         // It said why, unless somebody killed it.
         match self.child.reap() {
             Ok(Ended::Killed(_)) => Err(Fail::new("cannot go on: a helper was killed")),
-            Ok(Ended::Exited(_)) | Err(_) => Err(Fail::exit(125)),
+            Ok(Ended::Exited(_)) | Err(_) => Err(Fail::exit(self.called.failure())),
         }
     }
 }

@@ -32,6 +32,10 @@ for program in bwrap nsenter unshare setpriv umoci skopeo capsh python3 strace x
     command -v "$program" >/dev/null || skips="$skips,program:$program"
 done
 [ -r /dev/fuse ] && [ -w /dev/fuse ] || skips="$skips,fuse"
+file=/usr/share/containers/seccomp.json
+[ -e $file ] || skips="$skips,file:$file"
+grep -q ' trace_event_raw_event_cap_capable$' /proc/kallsyms || skips="$skips,cap-capable"
+grep -q 'sys_landlock_restrict_self$' /proc/kallsyms || skips="$skips,landlock"
 grep -q ' - cgroup ' /proc/self/mountinfo || skips="$skips,cgroup-v1"
 grep -q ' - cgroup2 ' /proc/self/mountinfo || skips="$skips,cgroup-v2"
 

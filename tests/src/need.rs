@@ -22,13 +22,24 @@ pub fn have(key: &str) -> bool {
         allowed.split(',').any(|k| k == key),
         "needs {key}: {reason} (ALLOW_SKIP={key} lets this test be skipped)"
     );
+    skip(&name, key, &reason);
+    false
+}
+
+/// Whether the machine has what makes a test stricter; that it has not is told only.
+pub fn have_more(key: &str) -> bool {
+    let Err(reason) = check(key) else { return true };
+    skip(std::thread::current().name().unwrap_or("?"), key, &reason);
+    false
+}
+
+fn skip(name: &str, key: &str, reason: &str) {
     let line = format!("SKIPPED {name}: needs {key}: {reason}\n");
     eprint!("{line}");
     if let Some(log) = std::env::var_os("SKIP_LOG") {
         let mut file = OpenOptions::new().append(true).create(true).open(log).unwrap();
         file.write_all(line.as_bytes()).unwrap();
     }
-    false
 }
 
 fn check(key: &str) -> Result<(), String> {
@@ -61,11 +72,31 @@ fn check(key: &str) -> Result<(), String> {
             big_image().is_some(),
             "no image of make_images.sh: BIG_IMAGES names its directory",
         ),
-        _ => match key.strip_prefix("program:") {
-            Some(program) => yes(in_path(program), "not installed"),
-            None => panic!("nobody knows how to tell whether there is {key}"),
+        "landlock" => yes(has_landlock(), "no Landlock of Linux 6.12 here"),
+        "cap-capable" => yes(
+            has_cap_capable(),
+            "no tracepoint cap_capable of Linux 6.14, or not the first namespaces",
+        ),
+        _ => match key.split_once(':') {
+            Some(("program", program)) => yes(in_path(program), "not installed"),
+            Some(("file", path)) => yes(project().join(path).is_file(), "not there"),
+            _ => panic!("nobody knows how to tell whether there is {key}"),
         },
     }
+}
+
+fn has_landlock() -> bool {
+    common::sys::landlock_abi().is_ok_and(|abi| abi >= 6)
+}
+
+/// Whether the kernel has the tracepoint, and traces processes by their numbers here.
+fn has_cap_capable() -> bool {
+    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    let first = std::fs::read_link("/proc/self/ns/pid")
+        .is_ok_and(|own| own.as_os_str() == "pid:[4026531836]");
+    symbols.contains(" trace_event_raw_event_cap_capable\n")
+        && first
+        && common::proc::in_initial_userns().unwrap_or(false)
 }
 
 /// The first mount namespace, by the inodes that it has had, or that of process 1.

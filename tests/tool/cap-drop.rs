@@ -7,8 +7,14 @@ use std::os::unix::fs::PermissionsExt;
 
 use kit::{Run, World, expect, need};
 
+#[path = "cap-drop/landlock.rs"]
+mod landlock;
 #[path = "cap-drop/regain.rs"]
 mod regain;
+#[path = "cap-drop/seccomp.rs"]
+mod seccomp;
+#[path = "cap-drop/trace.rs"]
+mod trace;
 
 const DOCKER: u64 = 0xa804_25fb;
 const NET_RAW: u64 = 1 << 13;

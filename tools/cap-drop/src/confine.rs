@@ -14,6 +14,7 @@ use crate::cli::{Bpf, Cli, Confine, Seccomp};
 use crate::landlock::rule::Rule;
 use crate::landlock::{self, Effort, Ruleset};
 use crate::seccomp::{self, Arch, Facts, Program};
+use crate::sets::CapSet;
 use crate::state::State;
 use crate::step::Step;
 
@@ -104,8 +105,11 @@ pub(crate) fn steps(cli: &Cli, given: &Given, end: &State) -> Result<Vec<Step>, 
             steps.push(Step::Landlock(rules));
         }
     }
-    let (kernel, bounding) = (given.kernel, end.caps.bounding);
-    let facts = Facts { arch: Arch::HERE, kernel, bounding };
+    // With no_new_privs, no exec gives what is not permitted: an ordinary user has no
+    // more of the profile than a container without capabilities.
+    let reach = if end.no_new_privs { end.caps.permitted } else { CapSet::ALL };
+    let bounding = end.caps.bounding.and(reach);
+    let facts = Facts { arch: Arch::HERE, kernel: given.kernel, bounding };
     let profile = match &confine.seccomp {
         None => None,
         Some(Seccomp::Docker) => Some(seccomp::compile_docker(&facts)?),

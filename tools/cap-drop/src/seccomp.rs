@@ -34,7 +34,7 @@ pub struct Facts {
     pub arch: Arch,
     /// Version and patchlevel of the kernel.
     pub kernel: (u32, u32),
-    /// The bounding set of COMMAND.
+    /// The capabilities that COMMAND can come to have.
     pub bounding: CapSet,
 }
 

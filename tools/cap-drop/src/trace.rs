@@ -32,15 +32,8 @@ const SPAWN: Spawn<'static> =
 pub(crate) fn by_events(cli: &Cli, host: &Host, plan: &Plan) -> Result<Fail, Fail> {
     refuse_elsewhere()?;
     let instance = Instance::make()?;
-    let (ready, is_ready) = pipe()?;
     let (may_go, go) = pipe()?;
-    let child = SPAWN
-        .fork(|_| become_command(cli, host, plan, move || wait_to_go(is_ready, may_go)))
-        .failed_to("fork")?;
-    // Nothing comes from one that failed, and has said so.
-    if File::from(ready).read(&mut [0]).failed_to("hear of COMMAND")? == 0 {
-        return Ok(end_like(child.wait()?));
-    }
+    let child = start(cli, host, plan, move || wait_to_go(may_go))?;
     instance.trace(child.pid)?;
     let reader = Reader::start(&instance, child.pidfd.as_fd())?;
     File::from(go).write_all(b"g").failed_to("start COMMAND")?;
@@ -58,6 +51,27 @@ pub(crate) fn by_events(cli: &Cli, host: &Host, plan: &Plan) -> Result<Fail, Fai
     }
     tell(cli, seen.used)?;
     Ok(end_like(ended))
+}
+
+/// A child that has done all but the exec, before which it does `last`.
+fn start(
+    cli: &Cli,
+    host: &Host,
+    plan: &Plan,
+    last: impl FnOnce() -> Result<(), Fail>,
+) -> Result<Child, Fail> {
+    let (ready, is_ready) = pipe()?;
+    let last = move || {
+        File::from(is_ready).write_all(b"r").failed_to("tell that COMMAND is ready")?;
+        last()
+    };
+    let child =
+        SPAWN.fork(|_| become_command(cli, host, plan, last)).failed_to("fork")?;
+    // Nothing comes from one that failed, and has said so.
+    if File::from(ready).read(&mut [0]).failed_to("hear of COMMAND")? == 0 {
+        return Err(end_like(child.wait()?));
+    }
+    Ok(child)
 }
 
 /// A pid is meant in the first namespace of its kind, and tracing is not for any other.
@@ -83,8 +97,7 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), Fail> {
 }
 
 /// In the child: from here on it is traced.
-fn wait_to_go(is_ready: OwnedFd, may_go: OwnedFd) -> Result<(), Fail> {
-    File::from(is_ready).write_all(b"r").failed_to("tell that COMMAND is ready")?;
+fn wait_to_go(may_go: OwnedFd) -> Result<(), Fail> {
     if File::from(may_go).read(&mut [0]).failed_to("wait to be traced")? == 0 {
         return Err(Fail::exit(125));
     }
@@ -174,10 +187,7 @@ pub(crate) fn by_bisection(mut cli: Cli, host: &Host) -> Result<Fail, Fail> {
         cli.from_file_caps = None;
         cli.add = Vec::new();
         let plan = Plan::new(&cli, host)?;
-        let child = SPAWN
-            .fork(|_| become_command(&cli, host, &plan, || Ok(())))
-            .failed_to("fork")?;
-        child.wait()
+        start(&cli, host, &plan, || Ok(()))?.wait()
     };
     let ended = run(all)?;
     if matches!(ended, Ended::Exited(125..=127)) {

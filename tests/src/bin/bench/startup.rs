@@ -87,6 +87,11 @@ const LINES: &[[&str; 3]] = &[
         "@cap-drop --keep none @noop",
         "setpriv --bounding-set -all --inh-caps -all @noop",
     ],
+    [
+        "cap-drop --seccomp docker | without",
+        "@cap-drop --no-new-privs --seccomp docker @noop",
+        "@cap-drop --no-new-privs @noop",
+    ],
     ["img-exec | env -i", "@img-exec --config box --entrypoint @noop", "env -i @noop"],
     [
         "the whole chain | bwrap, without overlay",

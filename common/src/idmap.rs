@@ -248,6 +248,19 @@ mod tests {
     }
 
     #[test]
+    fn an_id_beside_a_range_takes_nothing_from_it() {
+        // util-linux 2.43 counts the id behind a range as one of it, and maps one behind a
+        // range that was not given inside.
+        for (own, block, expected) in [
+            ((10, 0), (Some(0), 100_000, 10), "10 0 1\n0 100000 10\n"),
+            ((50, 100_010), (Some(0), 100_000, 10), "50 100010 1\n0 100000 10\n"),
+            ((0, 100_003), (None, 100_000, 5), "0 100003 1\n1 100000 3\n4 100004 1\n"),
+        ] {
+            assert_eq!(composed(Some(own), &[block]), expected);
+        }
+    }
+
+    #[test]
     fn a_composed_map_has_no_id_twice_and_no_more_than_asked_for() {
         arbtest::arbtest(|u| {
             let own = Range { inside: u.arbitrary()?, outside: u.arbitrary()?, count: 1 };

@@ -1,20 +1,30 @@
 //! The user's shell, for links that are run without COMMAND.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::inroot::Root;
-use crate::{passwd, sys};
+use crate::passwd;
 
-/// What `SHELL` says, else the user's line of /etc/passwd, else /bin/sh.
-pub fn program() -> OsString {
-    let set = sys::environ().into_iter().find_map(named);
+/// What `SHELL` says in the environment that it gets, else this user's line of the root's
+/// /etc/passwd, else /bin/sh.
+pub fn program(environ: &[&CStr]) -> OsString {
+    let set = environ.iter().copied().find_map(named);
     // The root may be an image's by now. What cannot be read names no shell.
     let root = || Root::open(Path::new("/")).ok();
     let passwd = || root().and_then(|root| passwd::read(&root, "passwd").ok());
     set.or_else(|| listed(&passwd()?, nix::unistd::getuid().as_raw()))
         .unwrap_or_else(|| "/bin/sh".into())
+}
+
+/// COMMAND, or the shell as one.
+pub fn or_shell<'c>(command: &'c [OsString], environ: &[&CStr]) -> Cow<'c, [OsString]> {
+    match command {
+        [] => Cow::Owned(vec![program(environ)]),
+        command => Cow::Borrowed(command),
+    }
 }
 
 fn named(entry: &CStr) -> Option<OsString> {

@@ -545,6 +545,13 @@ pub fn userns_of(ns: BorrowedFd<'_>) -> Result<OwnedFd> {
     call!(SYS_ioctl, ns.as_raw_fd(), 0xb701).map(own)
 }
 
+/// `NS_GET_MNTNS_ID` of ioctl_ns(2): the number of a mount namespace. Since Linux 6.10.
+pub fn mount_namespace_number(mnt: BorrowedFd<'_>) -> Result<u64> {
+    let mut number = 0_u64;
+    call!(SYS_ioctl, mnt.as_raw_fd(), 0x8008_b705_u32, &raw mut number)?;
+    Ok(number)
+}
+
 /// `NS_GET_OWNER_UID` of ioctl_ns(2): who made a user namespace.
 pub fn owner_of(userns: BorrowedFd<'_>) -> Result<u32> {
     let mut uid: u32 = 0;
@@ -567,12 +574,13 @@ struct NsHandle {
     ns_inum: u32,
 }
 
-/// `open_by_handle_at(2)` on nsfs: a namespace by its id (`NS_GET_ID`). Since Linux 6.18;
-/// 6.19 asks for no more than the id.
-pub fn open_namespace(id: u64) -> Result<OwnedFd> {
+/// `open_by_handle_at(2)` on nsfs: a namespace by its id (`NS_GET_ID`). Since Linux 6.18,
+/// which also wants its `CLONE_NEW*` flag and its inode number; without (0) since 6.19.
+pub fn open_namespace(id: u64, ns_type: c_int, inode: u32) -> Result<OwnedFd> {
     const FD_NSFS_ROOT: c_int = -10003;
     const FILEID_NSFS: c_int = 0xf1;
-    let handle = NsHandle { bytes: 16, kind: FILEID_NSFS, id, ns_type: 0, ns_inum: 0 };
+    let (kind, ns_type) = (FILEID_NSFS, ns_type as u32);
+    let handle = NsHandle { bytes: 16, kind, id, ns_type, ns_inum: inode };
     let flags = libc::O_RDONLY | libc::O_CLOEXEC;
     call!(SYS_open_by_handle_at, FD_NSFS_ROOT, &raw const handle, flags).map(own)
 }

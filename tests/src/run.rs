@@ -65,16 +65,8 @@ impl Run {
     }
 
     /// A shell script in a mount namespace whose mounts are shared, as most systems' are.
-    ///
-    /// On one CPU: Linux 6.18 counts mount namespaces by CPU, and one can keep only those
-    /// that count as later.
     pub fn shared_mounts(script: &str) -> Self {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let cpus = common::proc::status_field(&status, "Cpus_allowed_list").unwrap();
-        let first: String = cpus.chars().take_while(char::is_ascii_digit).collect();
-        Self::program("taskset")
-            .args(["-c", &first])
-            .arg(tool("sandbox"))
+        Self::tool("sandbox")
             .args(["--mount", "--", "sh", "-ec"])
             .arg(format!("mount --make-rshared /; {script}"))
     }

@@ -21,6 +21,8 @@ mod ids;
 mod namespaces;
 #[path = "ns-run/options.rs"]
 mod options;
+#[path = "ns-run/persist.rs"]
+mod persist;
 #[path = "ns-run/signals.rs"]
 mod signals;
 #[path = "ns-run/soak.rs"]

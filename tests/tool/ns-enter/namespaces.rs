@@ -11,6 +11,34 @@ mod userns {
     use super::*;
 
     #[test]
+    fn a_namespace_is_entered_by_its_id_alone() {
+        need!("userns");
+        let target = Target::new(&["-Urm"]);
+        let file = std::fs::File::open(format!("/proc/{}/ns/mnt", target.pid)).unwrap();
+        // The id of a mount namespace is told by an older ioctl too.
+        let Ok(id) = common::sys::mount_namespace_number(std::os::fd::AsFd::as_fd(&file))
+        else {
+            return;
+        };
+        let user = format!("-U/proc/{}/ns/user", target.pid);
+
+        let mount = format!("-m:{id}");
+        let out = target.enter(&[&user, &mount]).arg(tool("probe")).run();
+        let other = target.enter(&[&user, &format!("-u:{id}"), "true"]).run();
+
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        if said.ends_with("Bad file descriptor; it takes Linux 6.18\n") {
+            return;
+        }
+        let world = World(serde_json::from_slice(&out.stdout).expect(&said));
+        assert_eq!(world.get("ns.mnt"), target.ns["mnt"]);
+        let said = String::from_utf8_lossy(&other.code(125).stderr).into_owned();
+        assert!(
+            said.contains("it is no uts namespace") || said.ends_with("there is none\n")
+        );
+    }
+
+    #[test]
     fn all_enters_every_namespace_and_makes_root() {
         need!("userns");
         let target = Target::new(&[EVERY]);

@@ -220,7 +220,7 @@ mod userns {
             (
                 "--net=:7",
                 expect![[r#"
-                ns-enter: cannot find the net namespace with id 7: Stale file handle; there is none, or it takes Linux 6.19
+                ns-enter: cannot find the net namespace with id 7: Stale file handle; there is none
             "#]],
             ),
         ] {

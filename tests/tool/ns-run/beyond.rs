@@ -70,6 +70,49 @@ mod userns {
     }
 
     #[test]
+    fn every_kind_can_be_done_without() {
+        need!("userns");
+        // On its own in a namespace where it is allowed, and where one of them is not.
+        let kinds = crate::ALL;
+        let tries = kinds.map(|kind| format!("--try-{}", kind.replace("mnt", "mount")));
+        for refused in kinds.into_iter().map(Some).chain([None]) {
+            let limit = refused.map(|kind| format!("max_{kind}_namespaces"));
+            let script = format!(
+                "{limit} exec '{ns_run}' -f {tries} '{probe}'",
+                limit = limit.map_or(String::new(), |limit| format!(
+                    "echo 0 >/proc/sys/user/{limit};"
+                )),
+                ns_run = tool("ns-run").display(),
+                tries = tries.join(" "),
+                probe = tool("probe").display()
+            );
+            // What probe was in before has a user namespace more.
+            let flags =
+                ["--user", "--", "sh", "-c", "readlink /proc/self/ns/user >user; "];
+            let script = format!("{}{script}", flags[4]);
+            let run = Run::tool("sandbox").args(&flags[..4]).arg(&script);
+            let file = run.tmp().join("user");
+            let started = run.run();
+            let before = std::fs::read_to_string(file).unwrap();
+            let json = serde_json::from_slice(&started.stdout);
+            let world = World(json.unwrap_or_else(|e| panic!("{refused:?}: {e}")));
+
+            let here = World::here();
+            let user = format!("user:[{}]\n", world.get("ns.user"));
+            let is_new = |kind: &&str| match *kind {
+                "user" => user != before,
+                kind => {
+                    world.get(&format!("ns.{kind}")) != here.get(&format!("ns.{kind}"))
+                }
+            };
+            let new: Vec<_> = kinds.into_iter().filter(is_new).collect();
+            let expected: Vec<_> =
+                kinds.into_iter().filter(|kind| Some(*kind) != refused).collect();
+            assert_eq!(new, expected, "{refused:?} refused");
+        }
+    }
+
+    #[test]
     fn a_namespace_that_is_refused_is_done_without() {
         need!("userns");
         let script = format!(

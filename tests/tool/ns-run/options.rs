@@ -154,6 +154,37 @@ mod root {
     }
 
     #[test]
+    fn an_interpreter_that_is_fixed_is_one_of_the_old_root() {
+        need!("root");
+        let started = |flags: &str| {
+            let script = format!(
+                "cp '{probe}' i; mkdir -p r/proc; printf bmtest >r/t; chmod +x r/t
+                exec '{ns_run}' -pf -r --load-interp \":bm:M::bmtest::$PWD/i:{flags}\" --root r /t",
+                probe = tool("probe").display(),
+                ns_run = tool("ns-run").display()
+            );
+            Run::tool("sandbox").args(["--mount", "--", "sh", "-ec", &script])
+        };
+        if !std::fs::read_to_string("/proc/filesystems").unwrap().contains("binfmt_misc")
+        {
+            started("F").run().refused(125, expect![[r#"
+                ns-run: cannot mount binfmt_misc on '/proc/sys/fs/binfmt_misc': No such device; this kernel has no binfmt_misc
+            "#]]);
+            return;
+        }
+
+        let world = World::of(started("F"));
+
+        assert_eq!(world.get("argv")[1], "/t");
+        assert_eq!(
+            world.mounts().last().unwrap(),
+            "/proc/sys/fs/binfmt_misc binfmt_misc"
+        );
+        // Without the flag it is looked for when it is needed, in the new root.
+        let _ = started("").run().code(127);
+    }
+
+    #[test]
     fn an_interpreter_is_registered_in_the_namespace_alone() {
         need!("root");
         let line = ":bm:M::bmtest::/bin/echo:";

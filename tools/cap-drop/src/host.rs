@@ -43,7 +43,7 @@ impl Host {
             parent: getppid().as_raw(),
             passwd,
             group,
-            shell: needs_shell.then(shell::program),
+            shell: needs_shell.then(|| shell::program(&common::sys::environ())),
             profile: profile(cli)?,
             given: Given::read(&cli.confine)?,
             file_caps: cli.from_file_caps.as_ref().map(FileCaps::read).transpose()?,

@@ -1,7 +1,7 @@
 //! Enters, and becomes COMMAND there.
 
 use std::convert::Infallible;
-use std::ffi::{CStr, OsStr, OsString};
+use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use common::inroot::Root;
 use common::mount::{Attr, Depth, Mount, Propagation, set_propagation};
 use common::nstype::Ns;
 use common::spawn::{Bond, Spawn, end_like, keep_bond};
-use common::{Context, Fail, entry, sys};
+use common::{Context, Fail, entry, shell, sys};
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::{chdir, chroot, fchdir};
@@ -26,21 +26,13 @@ const UNMAPPED: &str = "the id is not mapped there: --preserve-credentials, or -
 const GROUPS: &str =
     "no ids are mapped there, or it takes CAP_SETGID: --preserve-credentials";
 
-/// What is run at the end.
-pub(crate) enum Command<'a> {
-    /// COMMAND and its arguments.
-    Given(&'a [OsString]),
-    /// The user's shell.
-    Shell(&'a OsStr),
-}
-
 /// Carries the plan out.
 pub(crate) fn apply(
     called: Called,
     plan: &Plan,
     opened: &Opened,
     mut chain: Chain,
-    command: &Command<'_>,
+    command: &[OsString],
 ) -> Result<Infallible, Fail> {
     for step in &plan.steps {
         carry_out(step, opened, &mut chain, command)?;
@@ -65,7 +57,7 @@ fn last(
     plan: &Plan,
     opened: &Opened,
     mut chain: Chain,
-    command: &Command<'_>,
+    command: &[OsString],
 ) -> Result<Infallible, Fail> {
     let parent = chain.parent.take();
     let mut carry =
@@ -77,13 +69,10 @@ fn last(
         carry()?;
     }
     chain.parent = parent;
-    let environ: Vec<&CStr> = match &opened.environ {
-        Some(theirs) => theirs.iter().map(AsRef::as_ref).collect(),
-        None => sys::environ(),
-    };
+    let environ = opened.environ();
     match command {
-        Command::Given(command) => chain.exec_with(command, &environ),
-        Command::Shell(shell) => chain.exec_shell_with(shell, &environ),
+        [] => chain.exec_shell_with(&shell::program(&environ), &environ),
+        command => chain.exec_with(command, &environ),
     }
 }
 
@@ -91,13 +80,10 @@ fn carry_out(
     step: &Step,
     opened: &Opened,
     chain: &mut Chain,
-    command: &Command<'_>,
+    command: &[OsString],
 ) -> Result<(), Fail> {
     match step {
-        Step::KeepTools => match command {
-            Command::Given(command) => chain.keep_tools(command),
-            Command::Shell(_) => Ok(()),
-        },
+        Step::KeepTools => chain.keep_tools(command),
         // A process inside could otherwise open what this one has open, and its binary,
         // through /proc: CVE-2016-9962, CVE-2019-5736. The exec makes it as it was.
         Step::Hide => sys::prctl(libc::PR_SET_DUMPABLE, 0, 0)

@@ -1,6 +1,6 @@
 //! The facts that the plan depends on.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +12,7 @@ use common::idmap::IdMap;
 use common::inroot::Root;
 use common::nstype::{KINDS, Ns};
 use common::proc::status_field;
-use common::{Context, Fail, passwd, shell, sys};
+use common::{Context, Fail, passwd, sys};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 
@@ -58,8 +58,6 @@ pub struct Host {
     pub cgroups: Vec<PathBuf>,
     /// The process has a security context to follow.
     pub has_context: bool,
-    /// What runs where no COMMAND was given.
-    pub shell: Option<OsString>,
 }
 
 /// Opens the process and reads what the options make necessary.
@@ -82,14 +80,6 @@ pub fn read(cli: &Cli) -> Result<(Opened, Host), Fail> {
     credentials(cli, &mut host)?;
     host.cgroups = opened.cgroups.iter().map(|(path, _)| path.clone()).collect();
     host.has_context = opened.context.as_ref().is_some_and(|c| !c.is_empty());
-    if cli.link.command.is_empty() {
-        host.shell = Some(match &opened.environ {
-            Some(environ) => {
-                open::shell(environ).unwrap_or(OsStr::new("/bin/sh")).to_owned()
-            }
-            None => shell::program(),
-        });
-    }
     let has_looked = cli.all || host.kinds.contains(&Ns::User) || !is_plain(cli);
     if let Some(process) = opened.process.as_ref().filter(|_| has_looked) {
         process.confirm()?;

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use common::called::Called;
 use common::chain::Chain;
-use common::{Fail, explain};
+use common::{Fail, explain, shell};
 
 mod apply;
 pub mod cli;
@@ -29,11 +29,10 @@ pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
 fn run_as(args: &[OsString], called: Called) -> Result<Infallible, Fail> {
     let cli = cli::parse(args.to_vec())?;
     if cli.link.explain {
-        let (_, host) = host::read(&cli)?;
-        let command =
-            host.shell.as_ref().map_or(&*cli.link.command, std::slice::from_ref);
+        let (opened, host) = host::read(&cli)?;
+        let command = shell::or_shell(&cli.link.command, &opened.environ());
         let plan = plan::Plan::new(&cli, &host);
-        return Err(explain::explain(&plan.lines(), command));
+        return Err(explain::explain(&plan.lines(), &command));
     }
     let chain = Chain::inherit()?;
     if !chain.is_sealed() && host::is_exposed(&cli, None)? {
@@ -44,9 +43,5 @@ fn run_as(args: &[OsString], called: Called) -> Result<Infallible, Fail> {
         return chain.start_sealed(args);
     }
     let plan = plan::Plan::new(&cli, &host);
-    let command = match &host.shell {
-        Some(shell) => apply::Command::Shell(shell),
-        None => apply::Command::Given(&cli.link.command),
-    };
-    apply::apply(called, &plan, &opened, chain, &command)
+    apply::apply(called, &plan, &opened, chain, &cli.link.command)
 }

@@ -1,9 +1,8 @@
 //! Everything that is needed of the process, opened before the first step.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use common::cgroup::hierarchies;
@@ -63,6 +62,14 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Fail> {
 }
 
 impl Opened {
+    /// The environment that COMMAND gets.
+    pub fn environ(&self) -> Vec<&CStr> {
+        match &self.environ {
+            Some(theirs) => theirs.iter().map(AsRef::as_ref).collect(),
+            None => sys::environ(),
+        }
+    }
+
     /// Opens what the options ask for, but for the namespaces.
     pub fn read(cli: &Cli, process: Option<Process>) -> Result<Self, Fail> {
         let of_process = |name| process.as_ref().map(|p| proc_file(p.pid, name));
@@ -176,12 +183,27 @@ fn by_path(path: &Path, ns: Ns) -> Result<OwnedFd, Fail> {
     }
 }
 
+/// The lowest inode number of a namespace, that of the first one of a kind, and how many
+/// there can be that are worth a look: the kernel always gives the lowest that is free.
+const FIRST_INODE: u32 = 0xEFFF_FFF0;
+const MOST_INODES: u32 = 1 << 16;
+
 fn by_id(id: u64, ns: Ns) -> Result<OwnedFd, Fail> {
     let object = format!("{} namespace", ns.kind().file);
-    let file = sys::open_namespace(id)
+    let mut found = sys::open_namespace(id, 0, 0);
+    if matches!(found, Err(Errno::ESTALE)) {
+        // Linux 6.18 does not find it by less than all that its handle has.
+        let last = FIRST_INODE.saturating_add(MOST_INODES);
+        let all = |inode| sys::open_namespace(id, ns.kind().flag, inode);
+        let mut tried = (FIRST_INODE..last).map(all);
+        let is_other = |one: &Result<_, Errno>| !matches!(one, Err(Errno::ESTALE));
+        found = tried.find(is_other).unwrap_or(found);
+    }
+    let file = found
         .failed_to(format_args!("find the {object} with id {id}"))
         .hint_on(Errno::EBADF, "it takes Linux 6.18")
-        .hint_on(Errno::ESTALE, "there is none, or it takes Linux 6.19")?;
+        .hint_on(Errno::ESTALE, "there is none")
+        .hint_on(Errno::EPERM, "it takes CAP_SYS_ADMIN over it")?;
     match sys::kind_of(file.as_fd()) {
         Ok(kind) if kind != ns.kind().flag => {
             Err(Fail::new(format_args!("cannot enter {id}: it is no {object}")))
@@ -237,10 +259,4 @@ fn cgroups(path: &Path) -> Result<Vec<(PathBuf, OwnedFd)>, Fail> {
         joined.push((place.own.clone(), file));
     }
     Ok(joined)
-}
-
-/// `SHELL` of an environment.
-pub fn shell(environ: &[CString]) -> Option<&OsStr> {
-    let shell = environ.iter().find_map(|e| e.to_bytes().strip_prefix(b"SHELL="));
-    shell.filter(|shell| !shell.is_empty()).map(OsStr::from_bytes)
 }

@@ -4,7 +4,7 @@
 //! namespace: who knows its id alone can enter them or move a network device there.
 
 use std::convert::Infallible;
-use std::ffi::{CStr, OsStr, OsString};
+use std::ffi::{CStr, OsString};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -15,35 +15,29 @@ use common::fail::Hint;
 use common::ids;
 use common::nstype::{Ns, flags};
 use common::spawn::{Bond, Child, Ended, Held, Memory, Spawn, end_like};
-use common::{Context, Fail, sys};
+use common::{Context, Fail, shell, sys};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{getpid, pipe2};
 
 use crate::helper::Helper;
+use crate::keeper::Keeper;
+use crate::later;
 use crate::maps::Maps;
 use crate::outside::Outside;
-use crate::persist;
 use crate::plan::{Env, Fork, Plan};
 use crate::refusal::refused;
 use crate::step::Step;
 
-/// What is run at the end.
-pub(crate) enum Command<'a> {
-    /// COMMAND and its arguments.
-    Given(&'a [OsString]),
-    /// The user's shell.
-    Shell(&'a OsStr),
-}
-
 /// A plan that is being carried out.
 pub(crate) struct Run<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) command: &'a Command<'a>,
+    /// COMMAND and its arguments; without any, the user's shell.
+    pub(crate) command: &'a [OsString],
     pub(crate) called: Called,
     pub(crate) chain: Chain,
     pub(crate) outside: Outside,
-    pub(crate) keeper: Option<Helper>,
+    pub(crate) keeper: Option<Keeper>,
     /// Namespaces of `--try` that were refused.
     skipped: Vec<Ns>,
 }
@@ -52,16 +46,13 @@ pub(crate) struct Run<'a> {
 pub(crate) fn apply(
     plan: &Plan,
     chain: Chain,
-    command: &Command<'_>,
+    command: &[OsString],
     called: Called,
 ) -> Result<Infallible, Fail> {
     let outside = Outside::open(plan)?;
     let (keeper, skipped) = (None, Vec::new());
     let mut run = Run { plan, command, called, chain, outside, keeper, skipped };
-    if let Err(fail) = run.make() {
-        run.outside.forget_pid();
-        return Err(fail);
-    }
+    run.make().inspect_err(|_| run.undo())?;
     match plan.fork {
         Some(fork) => run.forked(fork),
         None => run.inside(&plan.steps),
@@ -110,19 +101,22 @@ impl Run<'_> {
     }
 
     /// The process that binds the files, in the mount namespace that we leave.
-    fn keeper(&self) -> Result<Helper, Fail> {
+    fn keeper(&self) -> Result<Keeper, Fail> {
         let held = Held::hold().failed_to("block signals")?;
-        let (plan, is_made_there) = (self.plan, self.plan.fork.is_some());
-        let directory = plan.kept_in.as_deref();
-        let keeper = Helper::start(self.called, &held, |pid| {
-            persist::keep(&plan.kept, directory, pid, is_made_there)
-        })?;
+        let keeper = Keeper::start(self.called, &held, self.plan)?;
         held.release().failed_to("restore signals")?;
         Ok(keeper)
     }
 
-    /// unshare(2), after the change of owner.
+    /// unshare(2), after the change of owner; a mount namespace that is kept can be.
     fn unshare(&mut self) -> Result<(), Fail> {
+        let is_kept = self.plan.kept.iter().any(|kept| kept.ns == Ns::Mount);
+        let outside = is_kept.then(later::number).flatten();
+        self.make_kinds()?;
+        outside.map_or(Ok(()), later::than).failed_to("choose a CPU")
+    }
+
+    fn make_kinds(&mut self) -> Result<(), Fail> {
         if let Some(owner) = self.plan.owner {
             ids::Step::Groups(Vec::new()).apply()?;
             ids::Step::Gid(owner.gid).apply()?;
@@ -232,7 +226,7 @@ impl Run<'_> {
     fn as_init(&mut self, steps: &[Step], tell: &OwnedFd) -> Result<Infallible, Fail> {
         let at = steps.iter().position(Step::is_last).unwrap_or(steps.len());
         let (first, last) = steps.split_at_checked(at).unwrap_or_default();
-        self.carry_out(first)?;
+        self.carry_out(first).inspect_err(|_| self.undo())?;
         let spawn =
             Spawn { tool: self.called.name, flags: 0, cgroup: None, bond: Bond::Free };
         let child = spawn
@@ -243,6 +237,7 @@ impl Run<'_> {
             })
             .failed_to("fork")?;
         drop((std::mem::take(&mut self.chain), std::mem::take(&mut self.outside)));
+        drop(self.keeper.take());
         match child.reaping().wait()? {
             Ended::Exited(status) => Err(Fail::exit(status)),
             Ended::Killed(signal) => {
@@ -259,20 +254,27 @@ impl Run<'_> {
 
     /// The steps, then COMMAND.
     fn inside(&mut self, steps: &[Step]) -> Result<Infallible, Fail> {
-        if let Err(fail) = self.carry_out(steps) {
-            self.outside.forget_pid();
-            return Err(fail);
-        }
+        let done = self.carry_out(steps).and_then(|()| self.command());
+        done.inspect_err(|_| self.undo())
+    }
+
+    fn command(&mut self) -> Result<Infallible, Fail> {
         let chain = std::mem::take(&mut self.chain);
-        match (self.command, &self.plan.env) {
-            (Command::Given(command), Env::Inherited) => chain.exec(command),
-            (Command::Shell(shell), Env::Inherited) => chain.exec_shell(shell),
-            (Command::Given(command), Env::Only(names)) => {
-                chain.exec_with(command, &only(names))
-            }
-            (Command::Shell(shell), Env::Only(names)) => {
-                chain.exec_shell_with(shell, &only(names))
-            }
+        let environ = match &self.plan.env {
+            Env::Inherited => sys::environ(),
+            Env::Only(names) => only(names),
+        };
+        match self.command {
+            [] => chain.exec_shell_with(&shell::program(&environ), &environ),
+            command => chain.exec_with(command, &environ),
+        }
+    }
+
+    /// Takes away what would outlive a COMMAND that does not run.
+    fn undo(&mut self) {
+        self.outside.forget_pid();
+        if let Some(keeper) = self.keeper.take() {
+            keeper.undo();
         }
     }
 

@@ -1,10 +1,9 @@
 //! What ns-run must know of the caller before it decides.
 
-use std::ffi::OsString;
 use std::fs;
 
 use common::idmap::{IdMap, Source, subordinate};
-use common::{Context, Fail, passwd, shell, sys};
+use common::{Context, Fail, passwd, sys};
 
 use crate::cli::Cli;
 
@@ -24,8 +23,6 @@ pub struct Host {
     pub users: Ids,
     /// What there is to map gids from.
     pub groups: Ids,
-    /// What runs where no COMMAND was given.
-    pub shell: Option<OsString>,
 }
 
 /// What there is to map ids of one kind from.
@@ -43,9 +40,6 @@ impl Host {
         let (uid, gid) =
             (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         let mut host = Self { uid, gid, ..Self::default() };
-        if cli.link.command.is_empty() {
-            host.shell = Some(shell::program());
-        }
         if cli.has_ranges() || cli.owner.is_some() {
             let [effective, ..] = sys::capget().failed_to("read capabilities")?;
             let has = |cap: u32| effective & 1 << cap != 0;

@@ -20,7 +20,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{chdir, chroot, setsid};
 use serde_json::Value;
 
-use crate::apply::{Command, Run};
+use crate::apply::Run;
 use crate::maps::Maps;
 use crate::step::{Named, Step};
 
@@ -30,10 +30,7 @@ impl Run<'_> {
     /// Does one thing.
     pub(crate) fn step(&mut self, step: &Step) -> Result<(), Fail> {
         match step {
-            Step::KeepTools => match self.command {
-                Command::Given(command) => self.chain.keep_tools(command),
-                Command::Shell(_) => Ok(()),
-            },
+            Step::KeepTools => self.chain.keep_tools(self.command),
             Step::Wait { fd, status } => self.wait(*fd, *status),
             Step::Become { uid, gid } => self.as_another(|| be_root(*uid, *gid)),
             Step::Setgroups(rule) => write_at("/proc/self/setgroups", rule.word()),
@@ -105,14 +102,8 @@ impl Run<'_> {
     }
 
     fn persist(&mut self) -> Result<(), Fail> {
-        let Some(keeper) = self.keeper.take() else { return Ok(()) };
-        let held = Held::hold().failed_to("block signals")?;
-        let helper = keeper.work(self.outside.pid()?)?;
-        if self.plan.fork.is_none() {
-            // It is a child of COMMAND's process.
-            helper.reap()?;
-        }
-        held.release().failed_to("restore signals")
+        let pid = self.outside.pid()?;
+        self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.keep(pid))
     }
 
     fn mount_proc(&self, dir: &Path, shield: bool) -> Result<(), Fail> {

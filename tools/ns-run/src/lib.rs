@@ -6,13 +6,15 @@ use std::ffi::OsString;
 
 use common::called::Called;
 use common::chain::Chain;
-use common::{Fail, explain};
+use common::{Fail, explain, shell, sys};
 
 mod apply;
 pub mod cli;
 mod helper;
 pub mod host;
 mod inside;
+mod keeper;
+mod later;
 pub mod maps;
 mod newidmap;
 mod order;
@@ -35,17 +37,12 @@ fn run_as(args: Vec<OsString>, called: Called) -> Result<Infallible, Fail> {
     let host = host::Host::read(&cli)?;
     let plan = plan::Plan::new(&cli, &host)?;
     if cli.link.explain {
-        let command =
-            host.shell.as_ref().map_or(&*cli.link.command, std::slice::from_ref);
-        return Err(explain::explain(&plan.lines(), command));
+        let command = shell::or_shell(&cli.link.command, &sys::environ());
+        return Err(explain::explain(&plan.lines(), &command));
     }
     let mut chain = Chain::inherit()?;
     if let Some(fd) = cli.status_fd {
         chain.carry_status(fd)?;
     }
-    let command = match &host.shell {
-        Some(shell) => apply::Command::Shell(shell),
-        None => apply::Command::Given(&cli.link.command),
-    };
-    apply::apply(&plan, chain, &command, called)
+    apply::apply(&plan, chain, &cli.link.command, called)
 }

@@ -1,5 +1,6 @@
 //! What is opened before anything changes: later, paths and descriptors mean other things.
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
@@ -33,6 +34,7 @@ struct PidFile {
     name: OsString,
     file: OwnedFd,
     is_new: bool,
+    is_written: Cell<bool>,
 }
 
 impl Outside {
@@ -99,7 +101,10 @@ impl Outside {
     /// Writes the process id to its file.
     pub(crate) fn write_pid(&self) -> Result<(), Fail> {
         let pid = self.pid()?;
-        let Some(PidFile { file, name, .. }) = &self.pid_file else { return Ok(()) };
+        let Some(PidFile { file, name, is_written, .. }) = &self.pid_file else {
+            return Ok(());
+        };
+        is_written.set(true);
         ftruncate(file, 0)
             .and_then(|()| {
                 entry::write_all(file.as_raw_fd(), format!("{pid}\n").as_bytes())
@@ -107,10 +112,16 @@ impl Outside {
             .cannot("write to", name)
     }
 
-    /// Leaves no file of a process that there will not be.
+    /// Leaves no file of a process that there will not be; an empty one where it was there
+    /// before, or where its directory is another user's by now.
     pub(crate) fn forget_pid(&self) {
-        if let Some(PidFile { directory, name, is_new: true, .. }) = &self.pid_file {
-            let _ = unlinkat(directory, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+        let Some(pid) = &self.pid_file else { return };
+        if pid.is_written.get() {
+            let _ = ftruncate(&pid.file, 0);
+        }
+        if pid.is_new {
+            let name = pid.name.as_os_str();
+            let _ = unlinkat(&pid.directory, name, UnlinkatFlags::NoRemoveDir);
         }
     }
 }
@@ -127,7 +138,8 @@ impl PidFile {
             Err(Errno::EEXIST) => (file(OFlag::empty()).cannot("open", path)?, false),
             other => (other.cannot("make", path)?, true),
         };
-        Ok(Self { directory, name: name.to_owned(), file, is_new })
+        let (name, is_written) = (name.to_owned(), Cell::new(false));
+        Ok(Self { directory, name, file, is_new, is_written })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::plan::Kept;
 const NONE: Option<&str> = None;
 
 /// What was done so far, to be undone from its end.
-enum Done {
+pub(crate) enum Done {
     Directory(PathBuf),
     File(PathBuf),
     Mount(PathBuf),
@@ -31,16 +31,19 @@ pub(crate) fn keep(
     directory: Option<&Path>,
     pid: pid_t,
     is_made_there: bool,
-) -> Result<(), Fail> {
+) -> Result<Vec<Done>, Fail> {
     let mut done = Vec::new();
     let all =
         directory.map_or(Ok(()), |dir| make_directory(dir, &mut done)).and_then(|()| {
             kept.iter().try_for_each(|k| one(k, pid, is_made_there, &mut done))
         });
-    if all.is_err() {
-        undo(done);
+    match all {
+        Ok(()) => Ok(done),
+        Err(fail) => {
+            undo(done);
+            Err(fail)
+        }
     }
-    all
 }
 
 fn make_directory(dir: &Path, done: &mut Vec<Done>) -> Result<(), Fail> {
@@ -85,13 +88,14 @@ fn one(
         .hint_on(Errno::EPERM, "it takes CAP_SYS_ADMIN outside, see mount_namespaces(7)")
         .hint_on(
             Errno::EINVAL,
-            "a mount namespace keeps only later ones, and Linux 6.18 counts by CPU: try again",
+            "a mount namespace keeps only later ones, and no CPU that is allowed here makes one",
         )?;
     done.push(Done::Mount(at.clone()));
     Ok(())
 }
 
-fn undo(done: Vec<Done>) {
+/// Takes away what was done.
+pub(crate) fn undo(done: Vec<Done>) {
     // The failure that led here is what is told.
     for step in done.into_iter().rev() {
         let _ = match step {

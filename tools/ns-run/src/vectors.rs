@@ -145,14 +145,7 @@ fn host(uid: u32, first: u32) -> Host {
         subordinate: Some((first, 65536)),
         own: IdMap::from_kernel("0 0 4294967295\n"),
     };
-    Host {
-        uid,
-        gid: uid,
-        may_map: uid == 0,
-        users: ids.clone(),
-        groups: ids,
-        shell: None,
-    }
+    Host { uid, gid: uid, may_map: uid == 0, users: ids.clone(), groups: ids }
 }
 
 fn plan(options: &str, host: &Host) -> Plan {

@@ -60,6 +60,7 @@ soak RUNS="10000":
 [group('test')]
 bench RUNS="200": (bench-images)
     {{ target }}/release/bench startup {{ RUNS }}
+    {{ target }}/release/bench chain {{ RUNS }}
 
 # Unpacking images against tar, umoci, podman: an image of its own, or those in DIR
 [group('test')]

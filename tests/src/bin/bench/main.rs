@@ -3,6 +3,7 @@
 //! The machine's noise is in both alike, so quote the ratios.
 #![no_main]
 
+mod chain;
 mod images;
 mod medium;
 mod rows;
@@ -39,6 +40,12 @@ enum What {
         #[arg(default_value = "200")]
         runs: u32,
     },
+    /// A whole container, by the chain and by other programs
+    Chain {
+        /// Runs of each
+        #[arg(default_value = "100")]
+        runs: u32,
+    },
     /// Unpacking images, on tmpfs and on a disk
     Images(images::Options),
     /// Unpacking images of more and more layers and files
@@ -56,6 +63,10 @@ fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
         What::Startup { runs } => {
             let work = tempfile::tempdir().failed_to("make a directory")?;
             say(&startup::table(here, work.path(), runs)?)?;
+        }
+        What::Chain { runs } => {
+            let work = tempfile::tempdir().failed_to("make a directory")?;
+            say(&chain::table(here, work.path(), runs)?)?;
         }
         What::Images(options) => images::table(&Bench::new(exe)?, &options)?,
         What::Scale(options) => scale::table(&Bench::new(exe)?, &options)?,

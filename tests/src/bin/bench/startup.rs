@@ -151,7 +151,7 @@ fn rows(here: &Path, work: &Path, target: &Target) -> Result<Vec<Row>, Fail> {
 }
 
 /// An unpacked image of two layers around the no-op, and the same as one directory.
-fn prepare(work: &Path, noop: &str) -> Result<(), Fail> {
+pub(crate) fn prepare(work: &Path, noop: &str) -> Result<(), Fail> {
     let program = std::fs::read(noop).cannot("read", noop)?;
     let archive = kit::image::demo(&program)
         .set("Entrypoint", serde_json::json!(["/bin/guest"]))
@@ -222,7 +222,7 @@ fn measure(row: &Row, noop: f64, runs: u32) -> Result<(String, f64), Fail> {
     Ok((format!("{}\n", line.trim_end()), a.min))
 }
 
-fn words(words: &[String]) -> Result<Vec<CString>, Fail> {
+pub(crate) fn words(words: &[String]) -> Result<Vec<CString>, Fail> {
     let c = |word: &String| {
         CString::new(word.as_bytes())
             .map_err(|_| Fail::cannot("use", word, "it has a NUL"))
@@ -231,7 +231,7 @@ fn words(words: &[String]) -> Result<Vec<CString>, Fail> {
 }
 
 /// Standard output and error to nowhere.
-fn quiet() -> nix::Result<PosixSpawnFileActions> {
+pub(crate) fn quiet() -> nix::Result<PosixSpawnFileActions> {
     let null = nix::fcntl::open(
         "/dev/null",
         nix::fcntl::OFlag::O_RDWR,
@@ -246,7 +246,7 @@ fn quiet() -> nix::Result<PosixSpawnFileActions> {
 }
 
 /// Spawn to exit; nothing where it cannot start or fails.
-fn once(argv: &[CString], quiet: &PosixSpawnFileActions) -> Option<Duration> {
+pub(crate) fn once(argv: &[CString], quiet: &PosixSpawnFileActions) -> Option<Duration> {
     let attributes = PosixSpawnAttr::init().ok()?;
     let start = Instant::now();
     let environ = common::sys::environ();

@@ -179,3 +179,41 @@ mod userns {
         }
     }
 }
+
+mod root {
+    use super::*;
+
+    /// Lets each call of the chain fail in turn, and each time looks at the mounts of the
+    /// caller, which are shared: what a link made outside its namespace would stay.
+    const SCRIPT: &str = r#"
+        before=$(cat /proc/self/mountinfo)
+        for call in unshare mount fsopen fsmount move_mount open_tree mount_setattr \
+            openat2 pivot_root umount2 fchdir chdir; do
+            n=1
+            while :; do
+                status=0
+                strace -f -qq -o log -e "inject=$call:error=EPERM:when=$n" \
+                    "$@" >out 2>err || status=$?
+                test "$(cat /proc/self/mountinfo)" = "$before" || echo "$call $n: a mount is left"
+                case $status:$(wc -l <err) in
+                    125:1) test ! -s out || echo "$call $n: something was run" ;;
+                    0:0) grep -q INJECTED log || break ;;
+                    *) echo "$call $n: $status, $(cat err)" ;;
+                esac
+                n=$((n + 1))
+            done
+            echo "$call $n" >>calls
+        done"#;
+
+    #[test]
+    fn a_chain_that_fails_anywhere_leaves_no_mount_outside() {
+        need!("root", "program:strace");
+        let words = crate::CHAIN.replace("--user --map-root-user ", "");
+        let script = format!("{SCRIPT}; test $(wc -l <calls) = 12");
+        let run = Run::shared_mounts(&script).arg("sh").tools_in_path().timeout(60);
+        let run = run.arg(tool("ns-run")).args(words.split_whitespace().skip(1));
+        prepare(run.tmp());
+
+        assert_eq!(run.run().ok(), "");
+    }
+}

@@ -9,6 +9,7 @@
 
 mod container;
 mod cve;
+mod everywhere;
 mod examples;
 mod faults;
 mod images;

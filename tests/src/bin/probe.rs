@@ -104,6 +104,7 @@ fn mounts() -> Vec<Value> {
             "target": m.target.display().to_string(),
             "fstype": m.fstype,
             "root": m.root.display().to_string(),
+            "source": m.source.to_string_lossy(),
             "options": m.options,
             "tags": m.tags,
             "super-options": m.super_options,

@@ -70,7 +70,8 @@ for n in 0 1 2; do ln -s "/proc/self/fd/$n" "dev/std$n"; done
 ln -s pts/ptmx dev/ptmx
 hostname box
 pivot_root . tmp
-exec chroot . /bin/guest
+cd /
+exec /bin/guest
 "#;
 
 /// The table.

@@ -50,11 +50,12 @@ util-linux TREE:
     cargo build --quiet -p ns-run -p ns-enter
     tests/util-linux.sh "{{ TREE }}" "{{ target }}/debug"
 
-# Kill and stop ns-run at 10,000 random moments: nothing may stay behind
+# Kill and stop ns-run at 10,000 random moments, run as many containers: nothing may stay behind
 [group('test')]
 soak RUNS="10000":
     cargo build --quiet --workspace --bins
     SOAK_RUNS={{ RUNS }} cargo test --quiet -p ns-run --test ns-run -- soak vfork
+    SOAK_RUNS={{ RUNS }} cargo test --quiet -p tests --test pipe soak
 
 # Start-up, chains and images, each against its peers, paired in one run
 [group('test')]

@@ -15,6 +15,7 @@ mod faults;
 mod images;
 mod killed;
 mod race;
+mod soak;
 mod tutorials;
 
 use std::path::Path;

@@ -14,6 +14,7 @@ mod examples;
 mod faults;
 mod images;
 mod killed;
+mod links;
 mod race;
 mod soak;
 mod tutorials;

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use kit::fault::{each_call, injected};
 use kit::{Run, World, expect, need, tool};
 
+#[path = "root-pivot/calls.rs"]
+mod calls;
 #[path = "root-pivot/chain.rs"]
 mod chain;
 #[path = "root-pivot/files.rs"]

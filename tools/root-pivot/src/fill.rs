@@ -99,11 +99,13 @@ impl Filler {
             }
             (Step::Bind(bind), Made::Mount(mount)) => {
                 let place = self.bind_place(bind, &mount)?;
-                let is_spread = bind.how.propagation == Propagation::Slave;
-                let id =
-                    sys::mount_of(mount.as_fd(), c"").cannot("read", &bind.source)?.id;
+                let id = match bind.how.propagation {
+                    Propagation::Slave => sys::mount_of(mount.as_fd(), c"").map(Some),
+                    Propagation::Private | Propagation::Shared => Ok(None),
+                }
+                .cannot("read", &bind.source)?;
                 self.attach(mount, place.as_fd(), &bind.at)?;
-                if is_spread { make_sure_of_a_master(id, bind) } else { Ok(()) }
+                id.map_or(Ok(()), |mount| make_sure_of_a_master(mount.id, bind))
             }
             (Step::Volume(dir, volume), Made::Store(store)) => {
                 let place = self.dirs_place(&volume.at)?;

@@ -18,6 +18,9 @@ type Result<T> = std::result::Result<T, Errno>;
 /// As many links as the kernel follows in one path, path_resolution(7).
 const MAX_LINKS: usize = 40;
 
+/// Of a file that is created; the umask has its say.
+const NEW_FILE: Mode = Mode::from_bits_truncate(0o666);
+
 /// The root directory that paths are resolved in.
 #[derive(Debug)]
 pub struct Root(OwnedFd);
@@ -47,8 +50,11 @@ impl Root {
     /// Those of openat2(2); `ELOOP` for a magic link too.
     pub fn resolve(&self, path: impl AsRef<Path>, flags: OFlag) -> Result<OwnedFd> {
         let path = rooted(path.as_ref());
+        let created =
+            if flags.contains(OFlag::O_CREAT) { NEW_FILE } else { Mode::empty() };
         let how = OpenHow::new()
             .flags(flags | OFlag::O_CLOEXEC)
+            .mode(created)
             .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
         loop {
             return match openat2(&self.0, path, how) {
@@ -144,7 +150,7 @@ impl Root {
 /// The end of a walk: the last part itself, which is no link or is wanted as one.
 fn open_last(dir: BorrowedFd<'_>, name: &OsStr, flags: OFlag) -> Result<OwnedFd> {
     let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    openat(dir, name, flags, Mode::from_bits_truncate(0o666))
+    openat(dir, name, flags, NEW_FILE)
 }
 
 /// What kind of file it is: the type bits of its mode.

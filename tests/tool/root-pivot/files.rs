@@ -1,6 +1,7 @@
 //! Files that are given to the new root.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use kit::{Run, expect, need, tool};
 
@@ -91,6 +92,31 @@ mod userns {
 
         assert_eq!(fs::read_to_string(hosts).unwrap(), "1.2.3.4 a");
         assert_eq!(out.ok(), "1.2.3.4 a\n");
+    }
+
+    #[test]
+    fn a_link_to_nowhere_leads_to_nowhere_inside_the_root() {
+        need!("userns");
+        let script = "cat /etc/resolv.conf /run/x/resolv.conf";
+        let run = shell(USERNS, &["--resolv", "servers"], script);
+        let root = run.tmp().join("root");
+        fs::create_dir_all(root.join("run/x")).unwrap();
+        fs::create_dir(root.join("etc")).unwrap();
+        symlink("../run/x/resolv.conf", root.join("etc/resolv.conf")).unwrap();
+        fs::write(run.tmp().join("servers"), "nameserver ::1\n").unwrap();
+
+        assert_eq!(run.run().ok(), "nameserver ::1\nnameserver ::1\n");
+
+        let run = shell(USERNS, &["--resolv", "/dev/null"], ":");
+        let etc = run.tmp().join("root/etc");
+        fs::create_dir(&etc).unwrap();
+        symlink("/not/there", etc.join("resolv.conf")).unwrap();
+        run.run().refused(
+            125,
+            expect![[r#"
+                root-pivot: cannot mount on '/etc/resolv.conf': No such file or directory; a file or a link to nowhere is in the way
+            "#]],
+        );
     }
 
     #[test]

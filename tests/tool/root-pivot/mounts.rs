@@ -68,7 +68,13 @@ mod userns {
         with_submount(USERNS, "slave").run().refused(
             125,
             expect![[r#"
-                root-pivot: cannot follow the mounts of 'src': they are private here; ns-run --propagation slave leaves them as they are
+                root-pivot: cannot follow the mounts of 'src': they are private here; ns-run --propagation slave, or shared, leaves them as they are
+            "#]],
+        );
+        with_submount(USERNS, "shared").run().refused(
+            125,
+            expect![[r#"
+                root-pivot: cannot share the mounts of 'src': they are private here; ns-run --propagation slave, or shared, leaves them as they are
             "#]],
         );
     }

@@ -1,6 +1,5 @@
 //! Puts mounts into the new root, each on a descriptor that was resolved inside it.
 
-use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -9,7 +8,7 @@ use common::inroot::{Root, child_dir, kind};
 use common::mount::{Depth, Mount, Propagation};
 use common::{Context, Fail, proc, sys};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
 
 use crate::bind::Bind;
@@ -99,13 +98,11 @@ impl Filler {
             }
             (Step::Bind(bind), Made::Mount(mount)) => {
                 let place = self.bind_place(bind, &mount)?;
-                let id = match bind.how.propagation {
-                    Propagation::Slave => sys::mount_of(mount.as_fd(), c"").map(Some),
-                    Propagation::Private | Propagation::Shared => Ok(None),
-                }
-                .cannot("read", &bind.source)?;
+                let spreads = bind.how.propagation != Propagation::Private;
+                let id = spreads.then(|| sys::mount_of(mount.as_fd(), c"")).transpose();
+                let id = id.cannot("read", &bind.source)?;
                 self.attach(mount, place.as_fd(), &bind.at)?;
-                id.map_or(Ok(()), |mount| make_sure_of_a_master(mount.id, bind))
+                id.map_or(Ok(()), |mount| make_sure_it_spreads(mount.id, bind))
             }
             (Step::Volume(dir, volume), Made::Store(store)) => {
                 let place = self.dirs_place(&volume.at)?;
@@ -197,7 +194,8 @@ impl Filler {
 
     /// A file to mount on, made where there is none.
     pub(crate) fn file_place(&self, at: &Inside) -> Result<OwnedFd, Fail> {
-        let place = self.file(at).cannot("mount on", at.absolute())?;
+        let place = self.file(at).cannot("mount on", at.absolute());
+        let place = place.hint_on(Errno::ENOENT, IN_THE_WAY)?;
         refuse_proc(place.as_fd(), at)?;
         Ok(place)
     }
@@ -208,10 +206,10 @@ impl Filler {
             other => return other,
         }
         let above = at.0.parent().unwrap_or(Path::new(""));
-        let above = self.root.make_dirs(above, DIR_MODE)?;
-        let name = at.0.file_name().unwrap_or(OsStr::new(""));
-        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        openat(&above, name, flags, Mode::from_bits_truncate(0o644))
+        self.root.make_dirs(above, DIR_MODE)?;
+        // A link to nowhere is followed, as docker does, to nowhere inside the root: images
+        // have /etc/resolv.conf lead to what is made at run time.
+        self.root.resolve(&at.0, OFlag::O_RDONLY | OFlag::O_CREAT | OFlag::O_NONBLOCK)
     }
 
     fn find(
@@ -237,14 +235,19 @@ fn not_proc(at: &Inside) -> Fail {
 }
 
 /// Where nothing is shared outside, the kernel silently spreads nothing.
-fn make_sure_of_a_master(id: u64, bind: &Bind) -> Result<(), Fail> {
+fn make_sure_it_spreads(id: u64, bind: &Bind) -> Result<(), Fail> {
+    let (tag, verb) = match bind.how.propagation {
+        Propagation::Private => return Ok(()),
+        Propagation::Slave => ("master:", "follow the mounts of"),
+        Propagation::Shared => ("shared:", "share the mounts of"),
+    };
     let path = "/proc/self/mountinfo";
     let text = std::fs::read(path).cannot("read", path)?;
     let all = proc::mountinfo(&text);
     let own = all.iter().find(|mount| mount.id == id);
-    if own.is_some_and(|own| own.tags.iter().any(|tag| tag.starts_with("master:"))) {
+    if own.is_some_and(|own| own.tags.iter().any(|own| own.starts_with(tag))) {
         return Ok(());
     }
-    Err(Fail::cannot("follow the mounts of", &bind.source, "they are private here")
-        .hint("ns-run --propagation slave leaves them as they are"))
+    Err(Fail::cannot(verb, &bind.source, "they are private here")
+        .hint("ns-run --propagation slave, or shared, leaves them as they are"))
 }

@@ -151,7 +151,8 @@ pub(crate) fn shown(mount: Mount, how: &How, source: &Path) -> Result<Mount, Fai
                 "its file system has no idmapped mounts, or it is one already",
             )?;
     }
-    if how.propagation != Propagation::Private {
+    // A clone of what is shared is shared already.
+    if how.propagation == Propagation::Slave {
         mount.spread(how.propagation, how.depth).cannot("spread mounts of", source)?;
     }
     if how.attr == Attr::NONE {

@@ -1,6 +1,7 @@
 # `./just RECIPE` works on a fresh machine; `just RECIPE` where just is installed.
 
 target := "target/x86_64-unknown-linux-musl"
+release := "--release --config packaging/release.toml"
 
 [private]
 default:
@@ -17,7 +18,7 @@ demo *IMAGE_AND_COMMAND:
 # Build the release binaries
 [group('use')]
 build:
-    cargo build --release --workspace --exclude tests
+    cargo build {{ release }} --workspace --exclude tests
 
 # Install binaries, man pages and completions below PREFIX
 [group('use')]
@@ -66,13 +67,13 @@ bench RUNS="200": (bench-images)
 # Unpacking images against tar, umoci, podman: an image of its own, or those in DIR
 [group('test')]
 bench-images *OPTIONS:
-    cargo build --quiet --release --workspace --bins
+    cargo build --quiet {{ release }} --workspace --bins
     {{ target }}/release/bench images {{ OPTIONS }}
 
 # What a file, a layer, a removal costs when there are more of them
 [group('test')]
 bench-scale *OPTIONS:
-    cargo build --quiet --release --workspace --bins
+    cargo build --quiet {{ release }} --workspace --bins
     {{ target }}/release/bench scale {{ OPTIONS }}
 
 # Ask docker and podman again what tests/peer/img-exec.jsonl compares img-exec with

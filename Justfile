@@ -20,10 +20,10 @@ demo *IMAGE_AND_COMMAND:
 build:
     cargo build {{ release }} --workspace --exclude tests
 
-# Install binaries, man pages and completions below PREFIX
+# Install binaries, man pages and completions below PREFIX; and NAMES such as capsh
 [group('use')]
-install PREFIX="/usr/local" DESTDIR="": build
-    packaging/install.sh "{{ target }}/release" "{{ DESTDIR }}{{ PREFIX }}"
+install PREFIX="/usr/local" DESTDIR="" *NAMES: build
+    packaging/install.sh "{{ target }}/release" "{{ DESTDIR }}{{ PREFIX }}" {{ NAMES }}
 
 # All that CI runs: checks, tests as this user, as root also as an ordinary user
 [group('test')]

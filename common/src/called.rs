@@ -14,7 +14,7 @@ pub struct Called {
 }
 
 /// What scripts take the peers for that look at their version first.
-const LIKE: &str = "util-linux 2.43";
+pub const LIKE: &str = "util-linux 2.43";
 
 impl Called {
     /// From argv\[0\].

@@ -797,6 +797,12 @@ pub fn landlock_abi() -> Result<c_long> {
     call!(SYS_landlock_create_ruleset, null::<u8>(), 0_usize, 1 as c_uint)
 }
 
+/// `LANDLOCK_CREATE_RULESET_ERRATA`: a bit for each mistake that was put right. Since
+/// Linux 6.15.
+pub fn landlock_errata() -> Result<c_long> {
+    call!(SYS_landlock_create_ruleset, null::<u8>(), 0_usize, 2 as c_uint)
+}
+
 /// `landlock_create_ruleset(2)`: access to files, access to the network, scopes.
 ///
 /// # Errors

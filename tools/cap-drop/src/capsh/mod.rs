@@ -50,12 +50,19 @@ pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
         Ok(never) => match never {},
         Err(fail) => fail,
     };
-    if fail.text.is_empty() || fail.output {
+    let (mut status, mut fail) = (fail.status, fail);
+    if fail.output {
+        match print(&fail.text) {
+            Ok(()) => return Err(Fail::exit(status)),
+            Err(full) => (status, fail) = (full.status, full),
+        }
+    }
+    if fail.text.is_empty() {
         return Err(fail);
     }
     // No name stands before what capsh has to say.
     let _ = entry::write_all(2, format!("{}\n", fail.text).as_bytes());
-    Err(Fail::exit(fail.status))
+    Err(Fail::exit(status))
 }
 
 fn interpret(args: &[OsString]) -> Result<Infallible, Fail> {

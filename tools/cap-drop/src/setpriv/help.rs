@@ -1,6 +1,7 @@
 //! The texts of `--help` and `--version`.
 
 use common::Fail;
+use common::called::LIKE;
 
 use super::OPTIONS;
 
@@ -23,5 +24,5 @@ pub(super) fn help() -> Fail {
 /// Whose options these are.
 pub(super) fn version() -> Fail {
     let version = env!("CARGO_PKG_VERSION");
-    Fail::output(format!("setpriv from Bordmittel {version} (as util-linux 2.43)\n"))
+    Fail::output(format!("setpriv like {LIKE}\ncap-drop {version}\n"))
 }

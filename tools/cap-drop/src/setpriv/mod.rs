@@ -16,8 +16,10 @@ mod environment;
 mod files;
 mod getopt;
 mod help;
+mod landlock;
 mod options;
 mod plan;
+mod seccomp;
 mod securebits;
 mod signal;
 
@@ -28,7 +30,14 @@ const NAME: &str = "setpriv";
 
 /// Runs it: `args` is argv with the program's name.
 pub(crate) fn run(args: &[OsString]) -> Result<Infallible, Fail> {
-    run_as_setpriv(args).map_err(|fail| Fail::exit(entry::report(NAME, &fail)))
+    run_as_setpriv(args).map_err(|mut fail| {
+        if fail.status == 125 && !fail.text.is_empty() {
+            fail.status = 1;
+        }
+        let status = entry::report(NAME, &fail);
+        // Standard output was full.
+        Fail::exit(if fail.output && status != 0 { 1 } else { status })
+    })
 }
 
 fn run_as_setpriv(args: &[OsString]) -> Result<Infallible, Fail> {
@@ -42,8 +51,12 @@ fn run_as_setpriv(args: &[OsString]) -> Result<Infallible, Fail> {
     let program = command.first().ok_or_else(|| usage("No program specified"))?;
     let host = plan::Host::read(&options)?;
     let plan = plan::Plan::new(&options, &host, &files)?;
-    apply::apply(&plan)?;
+    let filter = options.seccomp.as_deref().map(seccomp::Filter::read).transpose()?;
     let chain = Chain::inherit().map_err(|fail| fail.status(1))?;
+    apply::apply(&plan)?;
+    options.landlock.restrict()?;
+    // Last, so that it need allow no more than the exec.
+    filter.iter().try_for_each(seccomp::Filter::install)?;
     let environ: Vec<&CStr> = match &plan.environment {
         Some(own) => own.iter().map(|entry| &**entry).collect(),
         None => sys::environ(),

@@ -8,6 +8,7 @@ use nix::libc::{self, c_int, c_ulong};
 
 use super::files::{Files, Login};
 use super::getopt::{Name, Words};
+use super::landlock::{self, Landlock};
 use super::{dump, help, privilege, securebits, signal, usage};
 
 /// A real and an effective id, where they were named.
@@ -76,9 +77,24 @@ impl Groups {
 }
 
 /// What to show instead of running anything.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Show {
     Capabilities,
+    LandlockSupport,
+    LandlockAccess,
+    LandlockRights(OsString),
+}
+
+impl Show {
+    /// The option that asks for it.
+    fn option(&self) -> &'static str {
+        match self {
+            Self::Capabilities => "list-caps",
+            Self::LandlockSupport => "landlock-support",
+            Self::LandlockAccess => "list-landlock-access",
+            Self::LandlockRights(_) => "list-landlock-rights",
+        }
+    }
 }
 
 /// All that was said.
@@ -103,6 +119,7 @@ pub(super) struct Options {
     pub(super) ptracer: Option<c_ulong>,
     pub(super) selinux: Option<String>,
     pub(super) apparmor: Option<String>,
+    pub(super) landlock: Landlock,
     pub(super) seccomp: Option<PathBuf>,
     pub(super) reset_env: bool,
 }
@@ -153,7 +170,7 @@ impl Options {
             Name::Help => return Err(help::help()),
             Name::Version => return Err(help::version()),
             Name::Dump => self.dump = self.dump.saturating_add(1),
-            Name::ListCaps => self.show = Some(Show::Capabilities),
+            Name::ListCaps => self.show(Show::Capabilities),
             Name::NoNewPrivs if self.no_new_privs => {
                 return Err(usage("duplicate --no-new-privs option"));
             }
@@ -201,11 +218,11 @@ impl Options {
                 self.seccomp = Some(value.into());
             }
             Name::ResetEnv => self.reset_env = true,
-            Name::LandlockAccess
-            | Name::LandlockRule
-            | Name::LandlockSupport
-            | Name::ListLandlockAccess
-            | Name::ListLandlockRights => {}
+            Name::LandlockAccess => self.landlock.access(&text(value))?,
+            Name::LandlockRule => self.landlock.rule(value)?,
+            Name::LandlockSupport => self.show(Show::LandlockSupport),
+            Name::ListLandlockAccess => self.show(Show::LandlockAccess),
+            Name::ListLandlockRights => self.show(Show::LandlockRights(value.into())),
         }
         Ok(())
     }
@@ -252,6 +269,12 @@ impl Options {
         }
     }
 
+    /// Of several, one is complained of.
+    fn show(&mut self, what: Show) {
+        let before = self.show.take().unwrap_or_else(|| what.clone());
+        self.show = Some(before.min(what));
+    }
+
     /// What is to be shown instead of running anything.
     pub(super) fn answer(&self, command: &[OsString]) -> Result<Option<String>, Fail> {
         if self.dump > 0 {
@@ -260,13 +283,18 @@ impl Options {
             }
             return dump::dump(self.dump).map(Some);
         }
-        match &self.show {
-            None => Ok(None),
-            Some(_) if self.count != 1 || !command.is_empty() => {
-                Err(usage("--list-caps must be specified alone"))
-            }
-            Some(Show::Capabilities) => Ok(Some(dump::capabilities())),
+        let Some(show) = &self.show else { return Ok(None) };
+        if self.count != 1 || !command.is_empty() {
+            let option = show.option();
+            return Err(usage(format_args!("--{option} must be specified alone")));
         }
+        match show {
+            Show::Capabilities => Ok(dump::capabilities()),
+            Show::LandlockSupport => landlock::support(),
+            Show::LandlockAccess => landlock::kinds(),
+            Show::LandlockRights(kind) => landlock::rights(kind),
+        }
+        .map(Some)
     }
 }
 

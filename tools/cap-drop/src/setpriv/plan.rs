@@ -31,7 +31,14 @@ impl Host {
         let lists = [&options.inheritable, &options.ambient, &options.bounding];
         let some = lists.iter().any(|list| list.is_some());
         Ok(Self {
-            ids: Ids::now().map_err(|fail| fail.status(127))?,
+            ids: if options.uids.is_named()
+                || options.gids.is_named()
+                || options.reset_env
+            {
+                Ids::now().map_err(|fail| fail.status(127))?
+            } else {
+                Ids::default()
+            },
             sets: kernel::sets_of(0).map_err(privilege("activate capabilities"))?,
             bounding: options
                 .bounding
@@ -94,6 +101,7 @@ impl Plan {
         files: &Files,
     ) -> Result<Self, Fail> {
         let login = login(options, host, files)?;
+        options.landlock.check()?;
         let mut steps = Vec::new();
         steps.extend(options.no_new_privs.then_some(Step::NoNewPrivs));
         steps.extend(options.selinux.clone().map(|l| Step::Label(Label::SeLinux(l))));

@@ -67,9 +67,6 @@ fn check(key: &str) -> Result<(), String> {
             OpenOptions::new().read(true).write(true).open("/dev/fuse").is_ok(),
             "/dev/fuse cannot be opened",
         ),
-        "landlock" => {
-            yes(common::sys::landlock_abi().is_ok(), "this kernel has no Landlock")
-        }
         "shared" => yes(shared().is_some(), "no ../shared beside the project"),
         "big-image" => yes(
             big_image().is_some(),

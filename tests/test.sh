@@ -27,7 +27,7 @@ cargo build --quiet --workspace --bins
 
 # What may be missing here, by key of tests/src/need.rs.
 skips="shared,big-image,system-mounts"
-for program in bwrap nsenter unshare setpriv umoci skopeo capsh python3 strace xz bzip2 zstd lz4 dash bash flock fuse-overlayfs \
+for program in bwrap nsenter unshare setpriv umoci skopeo capsh setcap getent python3 strace xz bzip2 zstd lz4 dash bash flock fuse-overlayfs \
     arch-chroot autopkgtest-virt-unshare busybox mmdebstrap reprotest; do
     command -v "$program" >/dev/null || skips="$skips,program:$program"
 done

@@ -113,9 +113,20 @@ fn complaint(error: &clap::Error, tool: &str) -> Fail {
         };
         Fail::new(format_args!("missing {missing}"))
     } else {
-        Fail::new(first.lines().next().unwrap_or_default())
+        Fail::new(first_sentence(first))
     };
     fail.hint(format_args!("try '{tool} --help'"))
+}
+
+/// The first line, with the list that it may end in: of a long one, the beginning.
+fn first_sentence(said: &str) -> String {
+    let mut lines = said.lines();
+    let first = lines.next().unwrap_or_default();
+    let Some(before) = first.strip_suffix(':') else { return first.to_owned() };
+    let list: Vec<_> = lines.map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let shown = list.get(..3).unwrap_or(&list);
+    let more = if shown.len() < list.len() { " and others" } else { "" };
+    format!("{before} {}{more}", shown.join(", "))
 }
 
 /// The name a program was called by: the last part of argv\[0\].
@@ -161,6 +172,15 @@ mod tests {
             text(&["--number", "x", "t"]),
             "invalid value 'x' for '--number <NUMBER>': not an id from 0 to 4294967294; try 'toy --help'"
         );
+    }
+
+    #[test]
+    fn a_list_below_the_first_line_belongs_to_it() {
+        let said = "'--a' goes not with:\n  --b <B>\n  --c\n\nUsage: x\n";
+
+        assert_eq!(first_sentence(said), "'--a' goes not with --b <B>, --c");
+        assert_eq!(first_sentence("with:\n a\n b\n c\n d\n"), "with a, b, c and others");
+        assert_eq!(first_sentence("no\n  such\n"), "no");
     }
 
     #[test]

@@ -42,7 +42,7 @@ struct Case {
 
 const USERNS: &[&str] = &["--user", "--mount", "--pid", "--net"];
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 8] = [
     Case { sandbox: USERNS, tool: "mkdev", args: &["root/dev"], tolerates: &[] },
     Case {
         sandbox: USERNS,
@@ -61,6 +61,21 @@ const CASES: [Case; 7] = [
         sandbox: &["--user"],
         tool: "cap-drop",
         args: &["--profile", "docker", "--no-new-privs"],
+        tolerates: &[],
+    },
+    Case {
+        sandbox: &["--user"],
+        tool: "cap-drop",
+        args: &[
+            "--keep=kill,setpcap",
+            "--ambient=kill",
+            "--securebits=noroot",
+            "--rlimit=core=0",
+            "--pdeathsig=TERM",
+            "--nice=19",
+            "--oom-score-adj=1000",
+            "--reset-env",
+        ],
         tolerates: &[],
     },
     Case {

@@ -7,14 +7,28 @@ use std::os::unix::fs::PermissionsExt;
 
 use kit::{Run, World, expect, need};
 
+#[path = "cap-drop/calls.rs"]
+mod calls;
+#[path = "cap-drop/examples.rs"]
+mod examples;
 #[path = "cap-drop/landlock.rs"]
 mod landlock;
 #[path = "cap-drop/regain.rs"]
 mod regain;
+#[path = "cap-drop/rules.rs"]
+mod rules;
 #[path = "cap-drop/seccomp.rs"]
 mod seccomp;
+#[path = "cap-drop/settings.rs"]
+mod settings;
+#[path = "cap-drop/show.rs"]
+mod show;
+#[path = "cap-drop/silent.rs"]
+mod silent;
 #[path = "cap-drop/trace.rs"]
 mod trace;
+#[path = "cap-drop/users.rs"]
+mod users;
 
 const DOCKER: u64 = 0xa804_25fb;
 const NET_RAW: u64 = 1 << 13;

@@ -26,7 +26,7 @@ pub(crate) fn apply(plan: &Plan, parent: pid_t) -> Result<(), Fail> {
 
 fn carry_out(step: &Step, parent: pid_t) -> Result<(), Fail> {
     match step {
-        Step::Raise(caps) | Step::Capset(caps) => {
+        Step::Raise(caps) | Step::Inherit(caps) | Step::Capset(caps) => {
             let Caps { effective, permitted, inheritable, .. } = caps;
             sys::capset([effective.0, permitted.0, inheritable.0])
                 .failed_to("set capabilities")

@@ -3,12 +3,16 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write;
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
+use common::chain::Chain;
 use common::passwd::{self, Who};
+use common::spawn::{Bond, Held, Spawn};
 use common::{Context, Fail, bounded, parse};
+use nix::fcntl::OFlag;
+use nix::unistd::{dup2_stdin, dup2_stdout, pipe2};
 
 use crate::cli::Cli;
 
@@ -72,18 +76,24 @@ fn ask(database: &str, name: &OsStr) -> Result<Vec<u8>, Fail> {
     if name.as_bytes().starts_with(b"-") {
         return Ok(Vec::new());
     }
-    let mut child = Command::new(program)
-        .arg(database)
-        .arg(name)
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
+    let argv = [program.into(), database.into(), name.to_owned()];
+    let (read, write) = pipe2(OFlag::O_CLOEXEC).failed_to("make a pipe")?;
+    let bond = Bond::DieWithParent;
+    let spawn = Spawn { tool: "cap-drop", flags: 0, cgroup: None, bond };
+    let held = Held::hold().failed_to("block signals")?;
+    let child = spawn
+        .fork_held(&held, move |_| {
+            dup2_stdout(&write).failed_to("redirect standard output")?;
+            // Nothing of the caller's: no input, no environment.
+            let null = File::open("/dev/null").cannot("open", "/dev/null")?;
+            dup2_stdin(&null).failed_to("redirect standard input")?;
+            Chain::default().exec_with(&argv, &[])
+        })
         .cannot("run", program)?;
-    let said = child.stdout.take().map(|out| bounded::read(out, LIMIT, 256)).transpose();
-    let said = said.cannot("read from", program)?.flatten();
-    child.wait().cannot("wait for", program)?;
+    let said =
+        bounded::read(File::from(read), LIMIT, 256).cannot("read from", program)?;
+    child.reap()?;
+    held.release().failed_to("restore signals")?;
     said.ok_or_else(|| Fail::cannot("read from", program, "larger than 1 MiB"))
 }
 

@@ -1,10 +1,11 @@
 //! Reads what the plan depends on, and no more than that.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use common::ids::Ids;
 use common::inroot::Root;
-use common::{Context, Fail, bounded, passwd, shell};
+use common::{Context, Fail, bounded, parse, passwd, shell};
 use nix::unistd::getppid;
 
 use crate::cli::{Cli, Profile};
@@ -21,9 +22,14 @@ const PROFILE_LIMIT: u64 = 1 << 20;
 impl Host {
     /// Reads them.
     pub fn read(cli: &Cli) -> Result<Self, Fail> {
-        let names_users =
-            cli.user.is_some() || cli.uid.is_some() || cli.init_groups || cli.reset_env;
-        let names_groups = names_users || cli.gid.is_some() || !cli.groups.is_empty();
+        let is_name = |word: &OsString| parse::id(&word.to_string_lossy()).is_err();
+        let names_users = cli.user.is_some()
+            || cli.uid.as_ref().is_some_and(is_name)
+            || cli.init_groups
+            || cli.reset_env;
+        let names_groups = cli.user.is_some()
+            || cli.init_groups
+            || cli.gid.iter().chain(&cli.groups).any(is_name);
         let needs_shell = cli.link.command.is_empty() && cli.print.is_none();
         let root = cli.root.as_deref().unwrap_or(Path::new("/"));
         let read = |name: &str, needed: bool| {

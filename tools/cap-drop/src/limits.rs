@@ -20,30 +20,32 @@ pub struct Limit {
 }
 
 /// Every resource with its name, in the order of their names.
+///
+/// musl has the numbers as `int`, glibc as `unsigned`.
+#[allow(
+    clippy::as_conversions,
+    clippy::cast_sign_loss,
+    clippy::unnecessary_cast,
+    reason = "0 to 15"
+)]
 const RESOURCES: [(&str, u32); 16] = [
-    ("as", number(libc::RLIMIT_AS)),
-    ("core", number(libc::RLIMIT_CORE)),
-    ("cpu", number(libc::RLIMIT_CPU)),
-    ("data", number(libc::RLIMIT_DATA)),
-    ("fsize", number(libc::RLIMIT_FSIZE)),
-    ("locks", number(libc::RLIMIT_LOCKS)),
-    ("memlock", number(libc::RLIMIT_MEMLOCK)),
-    ("msgqueue", number(libc::RLIMIT_MSGQUEUE)),
-    ("nice", number(libc::RLIMIT_NICE)),
-    ("nofile", number(libc::RLIMIT_NOFILE)),
-    ("nproc", number(libc::RLIMIT_NPROC)),
-    ("rss", number(libc::RLIMIT_RSS)),
-    ("rtprio", number(libc::RLIMIT_RTPRIO)),
-    ("rttime", number(libc::RLIMIT_RTTIME)),
-    ("sigpending", number(libc::RLIMIT_SIGPENDING)),
-    ("stack", number(libc::RLIMIT_STACK)),
+    ("as", libc::RLIMIT_AS as u32),
+    ("core", libc::RLIMIT_CORE as u32),
+    ("cpu", libc::RLIMIT_CPU as u32),
+    ("data", libc::RLIMIT_DATA as u32),
+    ("fsize", libc::RLIMIT_FSIZE as u32),
+    ("locks", libc::RLIMIT_LOCKS as u32),
+    ("memlock", libc::RLIMIT_MEMLOCK as u32),
+    ("msgqueue", libc::RLIMIT_MSGQUEUE as u32),
+    ("nice", libc::RLIMIT_NICE as u32),
+    ("nofile", libc::RLIMIT_NOFILE as u32),
+    ("nproc", libc::RLIMIT_NPROC as u32),
+    ("rss", libc::RLIMIT_RSS as u32),
+    ("rtprio", libc::RLIMIT_RTPRIO as u32),
+    ("rttime", libc::RLIMIT_RTTIME as u32),
+    ("sigpending", libc::RLIMIT_SIGPENDING as u32),
+    ("stack", libc::RLIMIT_STACK as u32),
 ];
-
-/// musl has them as `int`, glibc as `unsigned`.
-#[allow(clippy::cast_sign_loss, clippy::as_conversions, reason = "0 to 15")]
-const fn number(resource: libc::c_int) -> u32 {
-    resource as u32
-}
 
 /// `nofile=1024`, `nofile=64:1024`, `core=unlimited`, `as=1G`.
 ///

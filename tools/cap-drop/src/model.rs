@@ -26,7 +26,7 @@ impl Process {
     /// One system call; panics where the kernel would say `EPERM`.
     fn call(&mut self, step: &Step) {
         match step {
-            Step::Raise(to) | Step::Capset(to) => self.capset(to),
+            Step::Raise(to) | Step::Inherit(to) | Step::Capset(to) => self.capset(to),
             Step::Bounding(number) => {
                 assert!(self.may(Capability::CAP_SETPCAP));
                 let bounding = &mut self.state.caps.bounding;

@@ -186,7 +186,7 @@ impl Order {
         let now = self.now.caps;
         let inheritable = now.inheritable.or(meant.caps.inheritable);
         if inheritable != now.inheritable {
-            self.capset(Caps { inheritable, ..now }, Step::Capset);
+            self.capset(Caps { inheritable, ..now }, Step::Inherit);
         }
     }
 

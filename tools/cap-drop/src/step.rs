@@ -54,6 +54,8 @@ pub enum Step {
     Umask(u32),
     /// chroot(2).
     Root(PathBuf),
+    /// capset(2): what becomes inheritable.
+    Inherit(Caps),
     /// prctl(2) `PR_CAPBSET_DROP` of one capability.
     Bounding(u8),
     /// prctl(2) `PR_SET_KEEPCAPS`.
@@ -92,6 +94,9 @@ impl Explain for Step {
             Self::Nice(n) => format!("setpriority(PRIO_PROCESS, 0, {n})"),
             Self::Umask(mode) => format!("umask({mode:#05o})"),
             Self::Root(dir) => format!("chroot({}); chdir(\"/\")", quote(dir)),
+            Self::Inherit(caps) => {
+                format!("capset(inheritable={:#x})", caps.inheritable.0)
+            }
             Self::Bounding(number) => {
                 format!("prctl(PR_CAPBSET_DROP, {})", CapSet::one(*number))
             }
@@ -141,6 +146,7 @@ impl Explain for Step {
             Self::Nice(_) => "how much of the processor others leave it",
             Self::Umask(_) => "mode bits that new files lack",
             Self::Root(_) => "the root of all paths from here",
+            Self::Inherit(_) => "while it is permitted and in the bounding set",
             Self::Bounding(number) => {
                 return match describe::of(*number) {
                     Some(known) => format!("no exec gives it back: {}", known.brief()),

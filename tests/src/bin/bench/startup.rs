@@ -92,6 +92,22 @@ const LINES: &[[&str; 3]] = &[
         "@cap-drop --no-new-privs --seccomp docker @noop",
         "@cap-drop --no-new-privs @noop",
     ],
+    [
+        "cap-drop --bounding none | setpriv",
+        "@cap-drop --bounding none @noop",
+        "setpriv --bounding-set -all @noop",
+    ],
+    [
+        "cap-drop --drop chown | capsh",
+        "@cap-drop --drop chown @noop",
+        "capsh --drop=cap_chown -- -c @noop",
+    ],
+    [
+        "cap-drop --user nobody | setpriv",
+        "@cap-drop --user nobody @noop",
+        "setpriv --reuid nobody --regid nogroup --init-groups @noop",
+    ],
+    ["cap-drop --print | setpriv --dump", "@cap-drop --print", "setpriv --dump"],
     ["img-exec | env -i", "@img-exec --config box --entrypoint @noop", "env -i @noop"],
     [
         "the whole chain | bwrap, without overlay",

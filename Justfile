@@ -93,11 +93,11 @@ peer-caps:
 fuzz TARGET SECONDS="60":
     tests/fuzz/run {{ TARGET }} {{ SECONDS }}
 
-# cg-limit on a Debian kernel in QEMU: just vm, just vm -u, just vm -c v1, just vm -k trixie
+# All of cg-limit, and the chain, on a Debian kernel in QEMU: just vm trixie, just vm bookworm v1
 [group('test')]
-vm *OPTIONS:
-    cargo build --quiet -p cg-limit
-    tests/vm/run {{ OPTIONS }} -f {{ target }}/debug/cg-limit tests/vm/cg.sh
+vm KERNEL="bookworm" LAYOUT="v2":
+    cargo build --quiet --workspace --bins
+    tests/vm/suite {{ target }}/debug {{ KERNEL }} {{ LAYOUT }}
 
 # Sizes of the release binaries against their budget
 [group('test')]

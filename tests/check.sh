@@ -30,7 +30,7 @@ cargo deny --log-level error check bans licenses sources
 
 say shellcheck
 if have shellcheck; then
-    git ls-files -- just '*.sh' examples/sillycon tests/vm/run tests/fuzz/run .ci/run | xargs shellcheck
+    git ls-files -- just '*.sh' examples/sillycon tests/vm/run tests/vm/suite tests/fuzz/run .ci/run | xargs shellcheck
 fi
 
 say mandoc

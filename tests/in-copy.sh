@@ -15,6 +15,8 @@ target=target/x86_64-unknown-linux-musl/debug
 mkdir -p "$WORK/debug/deps" "$WORK/project" "$WORK/shared" "$WORK/big"
 find "$target" -maxdepth 1 -type f -perm -u+x -exec cp {} "$WORK/debug/" \;
 cp -r README.md examples man completions "$WORK/project/"
+mkdir "$WORK/project/tests"
+cp -r tests/vm "$WORK/project/tests/"
 echo 'nobody:500000:65536' >"$WORK/subid"
 cat >"$WORK/run" <<'R'
 #!/bin/sh

@@ -67,6 +67,7 @@ fn check(key: &str) -> Result<(), String> {
             OpenOptions::new().read(true).write(true).open("/dev/fuse").is_ok(),
             "/dev/fuse cannot be opened",
         ),
+        "vm" => can_boot(),
         "shared" => yes(shared().is_some(), "no ../shared beside the project"),
         "big-image" => yes(
             big_image().is_some(),
@@ -108,6 +109,23 @@ fn has_system_mounts() -> bool {
     let own = inode("self");
     let first = [0xEFFF_FFF8, 0xF000_0000, 0xF000_0001].map(Some);
     first.contains(&own) || (own.is_some() && inode("1") == own)
+}
+
+/// Whether there is an emulator, and a kernel for it or a mirror that has one.
+fn can_boot() -> Result<(), String> {
+    let needed = ["qemu-system-x86_64", "busybox", "cpio", "strip", "xz"];
+    if let Some(missing) = needed.into_iter().find(|program| !in_path(program)) {
+        return Err(format!(
+            "no {missing}: apt-get install qemu-system-x86 busybox-static cpio binutils xz-utils"
+        ));
+    }
+    let fetched = Command::new(project().join("tests/vm/run")).arg("-n").output();
+    let said = fetched.map(|out| (out.status.success(), out.stderr));
+    match said {
+        Ok((true, _)) => Ok(()),
+        Ok((false, text)) => Err(String::from_utf8_lossy(&text).into_owned()),
+        Err(e) => Err(e.to_string()),
+    }
 }
 
 fn sandbox_works() -> bool {

@@ -14,6 +14,8 @@ use serde_json::Value;
 
 #[path = "cg-limit/end.rs"]
 mod end;
+#[path = "cg-limit/kernels.rs"]
+mod kernels;
 #[path = "cg-limit/place.rs"]
 mod place;
 

@@ -28,7 +28,7 @@ is "controllers are enabled on the way, only those" "$(cat $root/slice/cgroup.su
 echo 40M >$root/slice/scope/memory.max
 limits=$(cg-limit --memory 1G --cpus 2 --status-fd 1 true | sed 's/.*"limits":{\(.*\)},.*/\1/')
 is "the limit of the group that is left goes along" "$limits" \
-	'"memory":41943040,"cpu-quota-us":200000,"cpu-period-us":100000'
+	'"memory.max":41943040,"cpu.max":"200000 100000"'
 echo max >$root/slice/scope/memory.max
 
 out=$(cg-limit --memory 32M -- sh -c "cg-limit --memory 64M --pids 9 -- sh -c '$where; cg-limit --pids 8 -- sh -c \"\$0\"' '$where'; $where" | tr '\n' ' ')

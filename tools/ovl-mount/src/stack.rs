@@ -190,8 +190,10 @@ impl Stack<'_> {
         let data = self.data.iter().map(|layer| (c"datadir+", layer));
         for (n, (key, layer)) in lowers.chain(data).enumerate() {
             if let Err(errno) = naming.set(fs, key, layer) {
-                // EBADF: descriptors, but no O_PATH ones. EINVAL: no descriptors.
-                let is_unknown = matches!(errno, Errno::EBADF | Errno::EINVAL);
+                // EBADF: descriptors, but no O_PATH ones. EINVAL: no descriptors. Before
+                // Linux 6.5 fsconfig(2) itself says EOPNOTSUPP.
+                let others = [Errno::EBADF, Errno::EINVAL, Errno::EOPNOTSUPP];
+                let is_unknown = others.contains(&errno);
                 let is_way = n > 0 || naming == Naming::Name || !is_unknown;
                 return Err(Refusal { is_way, ..Refusal::of(errno, fs) });
             }

@@ -58,11 +58,18 @@ soak RUNS="10000":
     SOAK_RUNS={{ RUNS }} cargo test --quiet -p ns-run --test ns-run -- soak vfork
     SOAK_RUNS={{ RUNS }} cargo test --quiet -p tests --test pipe soak
 
+# Runs of cg-limit that end in every way, also by kill -9: no group may stay behind
+[group('test')]
+soak-groups RUNS="5000":
+    cargo build --quiet --workspace --bins
+    SOAK_RUNS={{ RUNS }} cargo test --quiet -p cg-limit --test cg-limit soak
+
 # Start-up, chains and images, each against its peers, paired in one run
 [group('test')]
 bench RUNS="200": (bench-images)
     {{ target }}/release/bench startup {{ RUNS }}
     {{ target }}/release/bench chain {{ RUNS }}
+    {{ target }}/release/bench groups 20
 
 # Unpacking images against tar, umoci, podman: an image of its own, or those in DIR
 [group('test')]

@@ -18,6 +18,8 @@ mod end;
 mod kernels;
 #[path = "cg-limit/place.rs"]
 mod place;
+#[path = "cg-limit/soak.rs"]
+mod soak;
 
 /// cg-limit with its status as the first line of stdout.
 fn limited(limits: &[&str], command: &[&str]) -> Run {

@@ -34,6 +34,13 @@ mod root {
     }
 
     #[test]
+    fn command_lines_of_others_have_their_form_for_a_cgroup() {
+        need!("root");
+        let run = script("corpus.sh").arg(tool("cg-limit")).arg(tool("cap-drop"));
+        all_well(run.timeout(60));
+    }
+
+    #[test]
     fn one_boot_runs_all_on_pure_v2_with_the_oldest_kernel() {
         need!("root", "vm");
         let bin = tool("cg-limit");
@@ -42,5 +49,28 @@ mod root {
         let home = std::env::var_os("HOME").unwrap_or("/root".into());
 
         all_well(suite.arg(bin).args(["bookworm", "v2"]).env("HOME", home).timeout(600));
+    }
+}
+
+/// A command line without what its slice is called.
+fn plain(line: &str) -> String {
+    let word =
+        |w: &str| if w.starts_with("--slice=") { "--slice=" } else { w }.to_owned();
+    line.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn no_command_line_of_the_corpus_is_left_out() {
+    kit::need!("shared");
+    let shared = kit::need::shared().unwrap();
+    let corpus = std::fs::read_to_string(shared.join("corpus/cg.tsv")).unwrap();
+    let script =
+        std::fs::read_to_string(kit::need::project().join("tests/vm/corpus.sh")).unwrap();
+    let known: Vec<_> =
+        script.lines().filter_map(|l| l.strip_prefix("# ")).map(plain).collect();
+
+    for line in corpus.lines().skip(1) {
+        let command = line.split('\t').nth(2).unwrap();
+        assert!(known.contains(&plain(command)), "no form of: {command}");
     }
 }

@@ -1,11 +1,14 @@
 //! The command line of cg-limit.
 
+use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use common::Fail;
 use common::cli::Link;
+use common::quick::{self, Opt, Set};
 
 use crate::asked::{self, Asked, Property, Setting};
 use crate::parse;
@@ -13,7 +16,7 @@ use crate::table::TABLE;
 use crate::value::Value;
 
 /// Run a program under cgroup limits
-#[derive(Parser, Debug)]
+#[derive(Parser, Debug, Default)]
 #[command(name = "cg-limit", version, infer_long_args = true, args_override_self = true)]
 pub struct Cli {
     /// The limits, see the table
@@ -107,7 +110,59 @@ fn name(text: &str) -> Result<String, String> {
     if is_bad { Err("not a name for a group".to_owned()) } else { Ok(text.to_owned()) }
 }
 
+/// The options of most command lines again, for [`common::quick`].
+const PLAIN: [Opt<Cli>; 12] = [
+    Opt::new(Some('m'), "memory", Set::Value(|cli, text| cli.push("memory", text))),
+    Opt::new(None, "memory-high", Set::Value(|cli, text| cli.push("memory-high", text))),
+    Opt::new(None, "swap", Set::Value(|cli, text| cli.push("swap", text))),
+    Opt::new(None, "memory-swap", Set::Value(|cli, text| cli.push("memory-swap", text))),
+    Opt::new(None, "cpus", Set::Value(|cli, text| cli.push("cpus", text))),
+    Opt::new(None, "cpu-weight", Set::Value(|cli, text| cli.push("cpu-weight", text))),
+    Opt::new(None, "cpuset-cpus", Set::Value(|cli, text| cli.push("cpuset-cpus", text))),
+    Opt::new(None, "pids", Set::Value(|cli, text| cli.push("pids", text))),
+    Opt::new(
+        None,
+        "timeout",
+        Set::Value(|cli, text| {
+            cli.timeout = Some(parse::timeout(text).ok()?);
+            Some(())
+        }),
+    ),
+    Opt::new(
+        None,
+        "status-fd",
+        Set::Value(|cli, text| {
+            cli.status_fd = Some(common::cli::fd(text).ok()?);
+            Some(())
+        }),
+    ),
+    Opt::new(None, "exec", Set::Flag(|cli| cli.exec = true)),
+    Opt::new(None, "explain", Set::Flag(|cli| cli.link.explain = true)),
+];
+
+/// Reads the command line, by clap only where it must be.
+///
+/// # Errors
+/// As [`common::cli::parse`].
+pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
+    quick::parse(args, &PLAIN, with_command).map(Cli::finish)
+}
+
+/// What clap would refuse is left to it: options that exclude each other.
+fn with_command(mut cli: Cli, command: Vec<OsString>) -> Option<Cli> {
+    cli.link.command = command;
+    (!cli.exec || cli.timeout.is_none()).then_some(cli)
+}
+
 impl Cli {
+    /// A limit of the table.
+    fn push(&mut self, name: &str, text: &str) -> Option<()> {
+        let row = TABLE.iter().find(|row| row.name == name)?;
+        let value = (row.parse)(text).ok()?;
+        self.asked.0.push(Setting { row, value });
+        Some(())
+    }
+
     /// The limits by all their names, and what comes along without any.
     #[must_use]
     pub fn finish(mut self) -> Self {
@@ -134,5 +189,40 @@ impl Cli {
             self.asked.0.push(Setting { row, value: Value::Account(account) });
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_command_lines_are_read_as_clap_reads_them() {
+        const WORDS: [&str; 22] = [
+            "-m",
+            "64M",
+            "-m1G",
+            "--memory=75%",
+            "--memory",
+            "--memory-high=1M",
+            "--swap=0",
+            "--cpus=1.5",
+            "--cpus=0",
+            "--pids",
+            "9",
+            "--pids=-1",
+            "--timeout=5s",
+            "--exec",
+            "--status-fd=1",
+            "--explain",
+            "--cpuset-cpus=0-3",
+            "--cpu-weight=idle",
+            "--",
+            "true",
+            "--memory-swap=2G",
+            "--memo",
+        ];
+
+        kit::quick::agrees_with_clap("cg-limit", &PLAIN, with_command, &WORDS);
     }
 }

@@ -46,7 +46,7 @@ mod watch;
 /// Runs the tool: `args` is argv with the program's name.
 pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
     let given = args.clone();
-    let cli = common::cli::parse::<Cli>(args)?.finish();
+    let cli = cli::parse(args)?;
     if cli.gc {
         gc::collect()?;
         return Err(Fail::done());

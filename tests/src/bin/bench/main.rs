@@ -1,9 +1,10 @@
-//! `bench startup|images|scale`: times tools against their peers, in turn, in one run.
+//! `bench startup|groups|images|scale`: times tools against their peers, in turn, in one run.
 //!
 //! The machine's noise is in both alike, so quote the ratios.
 #![no_main]
 
 mod chain;
+mod groups;
 mod images;
 mod medium;
 mod rows;
@@ -46,6 +47,12 @@ enum What {
         #[arg(default_value = "100")]
         runs: u32,
     },
+    /// A program in a cgroup of its own, against libcgroup
+    Groups {
+        /// Runs of each
+        #[arg(default_value = "20")]
+        runs: u32,
+    },
     /// Unpacking images, on tmpfs and on a disk
     Images(images::Options),
     /// Unpacking images of more and more layers and files
@@ -68,6 +75,7 @@ fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
             let work = tempfile::tempdir().failed_to("make a directory")?;
             say(&chain::table(here, work.path(), runs)?)?;
         }
+        What::Groups { runs } => say(&groups::table(here, runs)?)?,
         What::Images(options) => images::table(&Bench::new(exe)?, &options)?,
         What::Scale(options) => scale::table(&Bench::new(exe)?, &options)?,
         What::Once { script } => say(&sample::once(&script)?)?,

@@ -106,6 +106,12 @@ vm KERNEL="bookworm" LAYOUT="v2":
     cargo build --quiet --workspace --bins
     tests/vm/suite {{ target }}/debug {{ KERNEL }} {{ LAYOUT }}
 
+# cap-drop's labels on a Debian kernel in QEMU, which has AppArmor
+[group('test')]
+vm-caps *OPTIONS:
+    cargo build --quiet -p cap-drop
+    tests/vm/run {{ OPTIONS }} -f {{ target }}/debug/cap-drop tests/vm/caps.sh
+
 # Sizes of the release binaries against their budget
 [group('test')]
 size: build

@@ -9,17 +9,22 @@ use common::{Fail, explain};
 
 mod apply;
 pub mod cli;
+pub mod device;
+mod explained;
+pub mod host;
+mod place;
 pub mod plan;
+pub mod spec;
 
 /// Runs the tool: `args` is argv with the program's name.
 pub fn run(args: Vec<OsString>) -> Result<Infallible, Fail> {
-    let cli: cli::Cli = common::cli::parse(args)?;
-    let plan = plan::Plan::new(&cli, &plan::Host::read()?);
+    let cli = cli::parse(args)?;
+    let plan = plan::Plan::new(&cli, &host::Host::read(&cli)?)?;
     if cli.link.explain {
         return Err(explain::explain(&plan.steps, &cli.link.command));
     }
     let chain = Chain::inherit()?;
-    let made = apply::apply(&plan.steps)?;
+    let place = apply::apply(&plan.steps)?;
     // Without COMMAND the mount is what was asked for.
-    chain.exec(&cli.link.command).inspect_err(|fail| made.undo_after(fail))
+    chain.exec(&cli.link.command).inspect_err(|fail| place.undo_after(fail))
 }

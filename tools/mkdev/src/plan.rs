@@ -1,59 +1,21 @@
 //! What to make in /dev, decided without a system call.
 
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
-use common::explain::Explain;
-use common::fail::quote;
-use common::idmap::IdMap;
+use common::Fail;
 use common::mount::Attr;
-use common::{Context, Fail, proc, sys};
 
 use crate::cli::Cli;
+use crate::device::{Access, Device, Kind, Name, Node};
+use crate::host::Host;
 
-/// The facts of the host that the plan depends on.
-#[derive(Debug)]
-pub struct Host {
-    /// Device nodes can be made: in the first user namespace only, with `CAP_MKNOD`.
-    pub can_mknod: bool,
-    /// Whether gid 5, the customary `tty`, means something here.
-    pub has_tty_gid: bool,
+const fn device(name: &str, major: u64, minor: u64) -> (&str, Device) {
+    (name, Device { kind: Kind::Character, major, minor })
 }
 
-impl Host {
-    /// Reads them.
-    pub fn read() -> Result<Self, Fail> {
-        Ok(Self {
-            can_mknod: proc::in_initial_userns()? && has_cap_mknod()?,
-            has_tty_gid: IdMap::own("gid_map")?.has_inside(5),
-        })
-    }
-}
-
-fn has_cap_mknod() -> Result<bool, Fail> {
-    let [effective, ..] = sys::capget().failed_to("read the capabilities")?;
-    Ok(effective & 1 << CAP_MKNOD != 0)
-}
-
-/// capabilities(7).
-const CAP_MKNOD: u32 = 27;
-
-/// A device of the set that every container has: runtime-spec, config-linux.md.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Device {
-    /// Its name in /dev.
-    pub name: &'static str,
-    /// Its major number.
-    pub major: u64,
-    /// Its minor number.
-    pub minor: u64,
-}
-
-const fn device(name: &'static str, major: u64, minor: u64) -> Device {
-    Device { name, major, minor }
-}
-
-/// The six, all character devices, mode 666.
-pub const DEVICES: [Device; 6] = [
+/// The six that every container has, all of mode 666: runtime-spec, config-linux.md.
+pub const DEVICES: [(&str, Device); 6] = [
     device("null", 1, 3),
     device("zero", 1, 5),
     device("full", 1, 7),
@@ -62,15 +24,21 @@ pub const DEVICES: [Device; 6] = [
     device("tty", 5, 0),
 ];
 
-/// The links: runtime-spec, runtime-linux.md, "Dev symbolic links", and ptmx, core.
-pub const LINKS: [(&str, &str); 6] = [
+/// The links: runtime-spec, runtime-linux.md, "Dev symbolic links", and core.
+pub const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
     ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
     ("core", "/proc/kcore"),
-    ("ptmx", "pts/ptmx"),
 ];
+
+/// The link that programs open to get a terminal.
+const PTMX: (&str, &str) = ("ptmx", "pts/ptmx");
+
+/// Names of our own that no device can have.
+const TAKEN: [&str; 9] =
+    ["fd", "stdin", "stdout", "stderr", "core", "ptmx", "pts", "shm", "mqueue"];
 
 /// One thing to do in the new /dev.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,10 +48,15 @@ pub enum Step {
         /// The directory.
         target: PathBuf,
     },
-    /// A device node of our own, bound onto itself.
-    Mknod(Device),
+    /// The directory itself; all that follows is made in it.
+    InPlace {
+        /// The directory.
+        target: PathBuf,
+    },
+    /// A device node of our own.
+    Mknod(Node),
     /// The host's node, bound onto an empty file.
-    Bind(Device),
+    Bind(Node),
     /// A symbolic link.
     Link {
         /// Its name.
@@ -102,6 +75,8 @@ pub enum Step {
         /// `key=value` of the file system.
         options: Vec<(&'static str, String)>,
     },
+    /// The caller's terminal, by a descriptor of it.
+    Console(RawFd),
     /// No other node works there: a container that may make nodes reaches no disk.
     NoDevices,
 }
@@ -115,28 +90,43 @@ pub struct Plan {
 
 impl Plan {
     /// Decides.
-    pub fn new(cli: &Cli, host: &Host) -> Self {
+    ///
+    /// # Errors
+    /// When two nodes have one name, a bound one is to be limited, or there is no terminal.
+    pub fn new(cli: &Cli, host: &Host) -> Result<Self, Fail> {
         let bind = cli.bind || (!cli.mknod && !host.can_mknod);
-        let mut steps = vec![Step::Tmpfs { target: cli.target.clone() }];
-        steps.extend(DEVICES.map(|d| if bind { Step::Bind(d) } else { Step::Mknod(d) }));
-        steps.extend(LINKS.map(|(name, to)| Step::Link { name, to }));
-        steps.push(Self::pts(host));
-        steps.push(Step::Mount {
-            name: "shm",
-            fstype: "tmpfs",
-            attr: Attr::NOSUID.and(Attr::NODEV).and(Attr::NOEXEC),
-            options: vec![
-                ("source", "tmpfs".into()),
-                ("mode", "1777".into()),
-                ("size", cli.shm.to_string()),
-            ],
-        });
-        steps.push(Step::NoDevices);
-        Self { steps }
+        let target = cli.target.clone();
+        let mut steps = vec![if cli.in_place {
+            Step::InPlace { target }
+        } else {
+            Step::Tmpfs { target }
+        }];
+        for node in nodes(cli, host)? {
+            if bind {
+                refuse_limits(&node)?;
+            }
+            steps.push(if bind { Step::Bind(node) } else { Step::Mknod(node) });
+        }
+        let more = (!cli.minimal).then_some(PTMX);
+        let links = LINKS.into_iter().chain(more);
+        steps.extend(links.map(|(name, to)| Step::Link { name, to }));
+        if !cli.minimal {
+            steps.push(Self::pts(host));
+            steps.push(shm(cli));
+        }
+        steps.extend(cli.mqueue.then(mqueue));
+        if cli.console {
+            let reason = "no standard descriptor is a terminal";
+            let none = || Fail::cannot("bind the terminal on", "console", reason);
+            steps.push(Step::Console(host.terminal.ok_or_else(none)?));
+        }
+        // In place, that is the file system's own affair.
+        steps.extend((!cli.in_place).then_some(Step::NoDevices));
+        Ok(Self { steps })
     }
 
     /// Every devpts mount is a new instance since Linux 4.7; gid 5 must be mapped.
-    fn pts(host: &Host) -> Step {
+    pub(crate) fn pts(host: &Host) -> Step {
         let mut options = vec![
             ("source", "devpts".into()),
             ("ptmxmode", "666".into()),
@@ -150,78 +140,66 @@ impl Plan {
     }
 }
 
-impl Explain for Step {
-    fn call(&self) -> String {
-        match self {
-            Self::Tmpfs { target } => {
-                format!("fsopen('tmpfs'); fsmount(); move_mount({})", quote(target))
-            }
-            Self::Mknod(d) => {
-                let Device { name, major, minor } = d;
-                format!(
-                    "mknodat('{name}', S_IFCHR|0666, makedev({major}, {minor})); open_tree(); move_mount()"
-                )
-            }
-            Self::Bind(Device { name, .. }) => {
-                format!("open_tree('/dev/{name}', OPEN_TREE_CLONE); move_mount('{name}')")
-            }
-            Self::Link { name, to } => format!("symlinkat('{to}', '{name}')"),
-            Self::NoDevices => "mount_setattr('.', MOUNT_ATTR_NODEV)".into(),
-            Self::Mount { name, fstype, attr, .. } => {
-                format!(
-                    "fsopen('{fstype}'); fsmount({}); move_mount('{name}')",
-                    attr.names()
-                )
-            }
-        }
-    }
+fn shm(cli: &Cli) -> Step {
+    let options = vec![
+        ("source", "tmpfs".into()),
+        ("mode", "1777".into()),
+        ("size", cli.shm.to_string()),
+    ];
+    Step::Mount { name: "shm", fstype: "tmpfs", attr: DATA, options }
+}
 
-    fn why(&self) -> String {
-        match self {
-            Self::Tmpfs { .. } => "a /dev of its own".into(),
-            Self::Mknod(_) => "a device that every program expects".into(),
-            Self::Bind(_) => "nodes cannot be made in a user namespace".into(),
-            Self::Link { .. } => "a name that programs expect".into(),
-            Self::NoDevices => "nodes that the container makes lead nowhere".into(),
-            Self::Mount { options, .. } => options
-                .iter()
-                .filter(|(key, _)| *key != "source")
-                .map(|(k, v)| format!("{k}={v}"))
-                .collect::<Vec<_>>()
-                .join(","),
+fn mqueue() -> Step {
+    let options = vec![("source", "mqueue".into())];
+    Step::Mount { name: "mqueue", fstype: "mqueue", attr: DATA, options }
+}
+
+const DATA: Attr = Attr::NOSUID.and(Attr::NODEV).and(Attr::NOEXEC);
+
+/// The six, and those that were asked for: each name once, none below another.
+fn nodes(cli: &Cli, host: &Host) -> Result<Vec<Node>, Fail> {
+    let six = DEVICES.map(|(name, device)| Node {
+        host: std::path::Path::new("/dev").join(name),
+        name: Name::own(name),
+        device,
+        mode: 0o666,
+        owner: (0, 0),
+        access: Access::ALL,
+    });
+    let mut all = Vec::from(six);
+    for node in &host.nodes {
+        let refuse =
+            |reason: &str| Err(Fail::cannot("make device", node.name.absolute(), reason));
+        let is_taken = |name: &&str| node.name.0.starts_with(name);
+        if TAKEN.iter().any(is_taken) || cli.console && is_taken(&"console")
+        {
+            return refuse("mkdev makes something else of that name");
+        }
+        match all.iter().find(|known| overlaps(&known.name, &node.name)) {
+            None => all.push(node.clone()),
+            Some(same) if same.name == node.name && same.device == node.device => {}
+            Some(other) if other.name == node.name => {
+                return refuse("that name is given twice");
+            }
+            Some(_) => return refuse("a device has no directory's name"),
         }
     }
+    Ok(all)
+}
+
+fn overlaps(one: &Name, other: &Name) -> bool {
+    one.0.starts_with(&other.0) || other.0.starts_with(&one.0)
+}
+
+/// A bound node has the host's permissions: what changed them would change the host's.
+fn refuse_limits(node: &Node) -> Result<(), Fail> {
+    if node.access == Access::ALL {
+        return Ok(());
+    }
+    let reason = "a bound one has the host's permissions";
+    Err(Fail::cannot("limit device", &node.host, reason)
+        .hint("--mknod makes one of its own"))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::ffi::OsString;
-
-    use super::*;
-
-    fn plan(args: &[&str], can_mknod: bool, has_tty_gid: bool) -> Plan {
-        let args = ["mkdev"].iter().chain(args).map(OsString::from).collect();
-        let cli: Cli = common::cli::parse(args).unwrap();
-        Plan::new(&cli, &Host { can_mknod, has_tty_gid })
-    }
-
-    #[test]
-    fn nodes_are_made_where_they_can_be_and_bound_elsewhere() {
-        assert_eq!(plan(&["d"], true, true).steps[1], Step::Mknod(DEVICES[0]));
-        assert_eq!(plan(&["d"], false, true).steps[1], Step::Bind(DEVICES[0]));
-        assert_eq!(plan(&["--bind", "d"], true, true).steps[1], Step::Bind(DEVICES[0]));
-        assert_eq!(
-            plan(&["--mknod", "d"], false, true).steps[1],
-            Step::Mknod(DEVICES[0])
-        );
-    }
-
-    #[test]
-    fn terminals_belong_to_the_tty_group_only_where_it_is_mapped() {
-        let pts =
-            |mapped| Plan::pts(&Host { can_mknod: true, has_tty_gid: mapped }).why();
-
-        assert_eq!(pts(true), "ptmxmode=666,mode=620,gid=5");
-        assert_eq!(pts(false), "ptmxmode=666,mode=620");
-    }
-}
+mod tests;

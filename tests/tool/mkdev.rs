@@ -1,6 +1,10 @@
 //! mkdev against the real kernel.
 
-#![allow(clippy::unwrap_used, reason = "a test's errors are failed tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's errors are failed tests"
+)]
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
@@ -11,6 +15,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kit::fault::{each_call, injected};
 use kit::{Run, World, expect, need, tool};
+
+#[path = "mkdev/devices.rs"]
+mod devices;
+#[path = "mkdev/prepared.rs"]
+mod prepared;
 
 /// Lists a directory the way the tests compare it: name, type and mode.
 const LIST: &str = "cd dev && find . -mindepth 1 -printf '%P %y %#m %l\\n' | sort";

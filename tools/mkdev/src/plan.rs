@@ -171,8 +171,7 @@ fn nodes(cli: &Cli, host: &Host) -> Result<Vec<Node>, Fail> {
         let refuse =
             |reason: &str| Err(Fail::cannot("make device", node.name.absolute(), reason));
         let is_taken = |name: &&str| node.name.0.starts_with(name);
-        if TAKEN.iter().any(is_taken) || cli.console && is_taken(&"console")
-        {
+        if TAKEN.iter().any(is_taken) || cli.console && is_taken(&"console") {
             return refuse("mkdev makes something else of that name");
         }
         match all.iter().find(|known| overlaps(&known.name, &node.name)) {

@@ -16,6 +16,7 @@ mod images;
 mod killed;
 mod links;
 mod race;
+mod stacks;
 mod soak;
 mod tutorials;
 

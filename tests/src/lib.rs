@@ -13,9 +13,11 @@
     reason = "a test kit's errors are failed tests"
 )]
 
+pub mod calls;
 pub mod fault;
 pub mod image;
 pub mod need;
+pub mod page;
 pub mod peer;
 pub mod quick;
 pub mod replay;

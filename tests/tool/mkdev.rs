@@ -16,8 +16,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use kit::fault::{each_call, injected};
 use kit::{Run, World, expect, need, tool};
 
+#[path = "mkdev/calls.rs"]
+mod calls;
 #[path = "mkdev/devices.rs"]
 mod devices;
+#[path = "mkdev/examples.rs"]
+mod examples;
 #[path = "mkdev/prepared.rs"]
 mod prepared;
 

@@ -14,6 +14,12 @@ use std::path::Path;
 
 use kit::{Out, Run, World, expect, need, tool};
 
+#[path = "ovl-mount/calls.rs"]
+mod calls;
+#[path = "ovl-mount/diagnosis.rs"]
+mod diagnosis;
+#[path = "ovl-mount/examples.rs"]
+mod examples;
 #[path = "ovl-mount/options.rs"]
 mod options;
 #[path = "ovl-mount/root.rs"]

@@ -1,15 +1,18 @@
 //! Why the kernel refused an overlay: it tells only its log, which users cannot read.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use common::fail::quote;
+use common::proc;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::fcntl::{AtFlags, OFlag, openat, readlink};
 use nix::libc::{dev_t, ino_t};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::sys::statfs::{FsType, OVERLAYFS_SUPER_MAGIC, fstatfs};
 
 use crate::apply::mount_id;
+use crate::plan::Xattrs;
 use crate::stack::{Layer, Stack, Writable};
 
 type Id = (dev_t, ino_t);
@@ -23,7 +26,7 @@ pub(crate) fn cause(errno: Errno, stack: &Stack<'_>) -> Option<String> {
     let text = if errno == Errno::ELOOP {
         return overlapping(stack);
     } else if errno == Errno::EINVAL {
-        return invalid(lowers, upper);
+        return invalid(lowers, upper).or_else(|| uncovered(stack));
     } else if errno == Errno::EBUSY {
         format!("{} is in use by another overlay", quote(&upper?.upper.path))
     } else if errno == Errno::ESTALE {
@@ -115,6 +118,30 @@ fn invalid(lowers: &[Layer], upper: Option<&Writable>) -> Option<String> {
     stale.then(|| {
         format!(
             "{work_path} is what a volatile overlay left, whose last changes may be lost: --reset-work goes on with what is there"
+        )
+    })
+}
+
+/// A layer with mounts in it, which a user namespace must not look behind:
+/// mount_namespaces(7), "Restrictions".
+fn uncovered(stack: &Stack<'_>) -> Option<String> {
+    let table = std::fs::read("/proc/self/mountinfo").ok()?;
+    let targets: Vec<_> =
+        proc::mountinfo(&table).into_iter().map(|mount| mount.target).collect();
+    let has_mounts = |layer: &&Layer| {
+        let link = format!("/proc/self/fd/{}", layer.fd.as_raw_fd());
+        readlink(link.as_str()).is_ok_and(|path| {
+            let path = Path::new(&path);
+            targets.iter().any(|target| target != path && target.starts_with(path))
+        })
+    };
+    if stack.xattrs == Xattrs::Trusted {
+        return None;
+    }
+    stack.lowers.iter().find(has_mounts).map(|layer| {
+        format!(
+            "{} has mounts in it, which a user namespace must not look behind: only root may",
+            quote(&layer.path)
         )
     })
 }

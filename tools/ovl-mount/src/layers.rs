@@ -14,6 +14,9 @@ use serde_json::Value;
 /// The record of an image with 500 layers has 100 KiB.
 const MOST_BYTES: u64 = 4 << 20;
 
+/// What most of them fit into.
+const ROOM: usize = 8192;
+
 /// The one format of image.json that is understood.
 const FORMAT: u64 = 1;
 
@@ -41,17 +44,25 @@ pub(crate) fn listed(file: &Path, separator: u8) -> Result<Vec<PathBuf>, Fail> {
         let list = openat(AT_FDCWD, file, flags, Mode::empty()).cannot("open", file)?;
         limited(File::from(list), file)?
     };
+    Ok(names(&text, separator))
+}
+
+/// The names in a list; empty lines are none.
+pub fn names(text: &[u8], separator: u8) -> Vec<PathBuf> {
     let names = text.split(|b| *b == separator).filter(|name| !name.is_empty());
-    Ok(names.map(|name| OsString::from_vec(name.to_owned()).into()).collect())
+    names.map(|name| OsString::from_vec(name.to_owned()).into()).collect()
 }
 
 fn limited(from: impl Read, path: &Path) -> Result<Vec<u8>, Fail> {
-    let text = bounded::read(from, MOST_BYTES, 0).cannot("read", path)?;
+    let text = bounded::read(from, MOST_BYTES, ROOM).cannot("read", path)?;
     text.ok_or_else(|| Fail::cannot("read", path, "it is larger than 4 MiB"))
 }
 
 /// The directories in an image.json: `layers/DIGEST` there or in a store, or the one root.
-fn directories(text: &[u8]) -> Result<Vec<String>, String> {
+///
+/// # Errors
+/// The reason, for the caller to say with the file's name.
+pub fn directories(text: &[u8]) -> Result<Vec<String>, String> {
     let record: Value = serde_json::from_slice(text).map_err(|_| "it is not JSON")?;
     if record.get("format-version").and_then(Value::as_u64) != Some(FORMAT) {
         return Err("its format-version is not 1".to_owned());

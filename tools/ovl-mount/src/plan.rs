@@ -223,7 +223,7 @@ fn writable(cli: &Cli) -> Option<Step> {
 /// Turns an image's list round. A layer that occurs again counts where it is topmost:
 /// there it covers all that it could do further down, and the kernel takes it once only.
 fn topmost_first(bottom_first: Vec<PathBuf>) -> Vec<PathBuf> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = std::collections::BTreeSet::new();
     bottom_first.into_iter().rev().filter(|layer| seen.insert(layer.clone())).collect()
 }
 

@@ -60,12 +60,15 @@ fn made(map: &IdMap) -> Result<OwnedFd, Fail> {
     let new = u64::from(libc::CLONE_NEWUSER.cast_unsigned());
     let Some((pid, child)) = sys::fork(new, None).failed_to(why)? else {
         // The end of the pipe, also where the other side was killed.
-        let _ = close(tell.as_raw_fd());
-        let _ = sys::read_byte(wait.as_raw_fd());
+        if close(tell.as_raw_fd()).is_ok() {
+            let _ = sys::read_byte(wait.as_raw_fd());
+        }
         sys::exit_now(0)
     };
     let userns = map_and_open(pid, map);
     drop(tell);
+    // Whatever becomes of the pipe.
+    let _ = sys::pidfd_send_signal(child.as_fd(), libc::SIGKILL);
     while matches!(sys::wait_child(child.as_fd()), Ok(seen) if seen.code == 0) {
         let mut fds =
             [nix::poll::PollFd::new(child.as_fd(), nix::poll::PollFlags::POLLIN)];

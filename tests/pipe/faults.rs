@@ -42,8 +42,20 @@ struct Case {
 
 const USERNS: &[&str] = &["--user", "--mount", "--pid", "--net"];
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 10] = [
     Case { sandbox: USERNS, tool: "mkdev", args: &["root/dev"], tolerates: &[] },
+    Case {
+        sandbox: USERNS,
+        tool: "mkdev",
+        args: &["--in-place", "--device=/dev/full:sub/full", "root/place"],
+        tolerates: &[],
+    },
+    Case {
+        sandbox: USERNS,
+        tool: "ovl-mount",
+        args: &["--lower=box", "--lower=root", "--tmpfs", "--fd=7", "-oindex=off"],
+        tolerates: &["fsconfig"],
+    },
     Case {
         sandbox: USERNS,
         tool: "ovl-mount",
@@ -97,6 +109,22 @@ const CASES: [Case; 8] = [
         args: &["-rmT", "-S0", "-G0", "--keep-caps", "--die-with-parent", "--pid-file=p"],
         // Groups that nobody may shed stay.
         tolerates: &["setgroups"],
+    },
+];
+
+/// What only real root can do.
+const ROOT_CASES: [Case; 2] = [
+    Case {
+        sandbox: &["--mount"],
+        tool: "mkdev",
+        args: &["--device=/dev/full:sub/full", "root/dev"],
+        tolerates: &[],
+    },
+    Case {
+        sandbox: &["--mount"],
+        tool: "ovl-mount",
+        args: &["--lower=box", "--lower=root/bin", "--idmap=0:1000:9", "--tmpfs", "root"],
+        tolerates: &["fsconfig", "clone3"],
     },
 ];
 
@@ -230,5 +258,13 @@ mod root {
         prepare(run.tmp());
 
         assert_eq!(run.run().ok(), "");
+    }
+
+    #[test]
+    fn what_root_alone_does_fails_in_one_line_too() {
+        need!("root", "program:strace");
+        for case in &ROOT_CASES {
+            sweep(case);
+        }
     }
 }

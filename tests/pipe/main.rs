@@ -16,8 +16,8 @@ mod images;
 mod killed;
 mod links;
 mod race;
-mod stacks;
 mod soak;
+mod stacks;
 mod tutorials;
 
 use std::path::Path;

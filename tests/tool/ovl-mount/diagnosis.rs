@@ -48,7 +48,7 @@ mod userns {
     #[test]
     fn a_read_only_file_system_takes_no_changes() {
         need!("userns");
-        let script = "mkdir r; mount -t tmpfs x r; mkdir r/u r/w; mount -o remount,ro r; \
+        let script = "mkdir r; mount -t tmpfs x r; mkdir r/u r/w; mount -o remount,bind,ro r; \
              ovl --lower a --upper r/u --work r/w t true";
 
         assert_eq!(

@@ -199,3 +199,21 @@ fn every_call_that_fails_is_told_in_one_line_and_leaves_nothing() {
         });
     }
 }
+
+#[test]
+fn changes_that_are_kept_are_given_up_as_well() {
+    need!("userns", "program:strace");
+    for call in ["flock", "mkdirat", "fchmod", "fsetxattr", "fsmount", "move_mount"] {
+        let start = |inject: &str| {
+            let args =
+                ["--lower", "a", "--rw", "rw", "--reset-work", "root", "echo", "ran"];
+            below_strace(inject, &args)
+        };
+
+        each_call(call, "ENOMEM", start, |inject, out| {
+            for name in ["root", "rw"] {
+                assert!(!out.tmp().join(name).exists(), "{inject}: {name}");
+            }
+        });
+    }
+}

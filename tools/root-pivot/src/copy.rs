@@ -1,11 +1,10 @@
 //! Copies what an image has in a directory, by descriptor and without following a link.
 
 use std::ffi::{CStr, CString};
-use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use common::inroot::kind;
-use common::sys;
+use common::{entry, sys};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
@@ -17,6 +16,7 @@ use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
 
 /// Deeper than any image, and less than what descriptors and the stack allow.
 const MOST_LEVELS: usize = 200;
+const BLOCK: usize = 1 << 16;
 
 const READ: OFlag = OFlag::O_RDONLY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 const READ_DIR: OFlag = READ.union(OFlag::O_DIRECTORY);
@@ -71,10 +71,18 @@ fn file(from: &OwnedFd, to: &OwnedFd, name: &CStr) -> Result<(), Errno> {
     }
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     let made = openat(to, name, flags | OFlag::O_NOFOLLOW, Mode::S_IRUSR)?;
-    let [source, made] = [source, made].map(File::from);
-    std::io::copy(&mut &source, &mut &made)
-        .map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
-    like(&source.into(), &made.into())
+    let mut block = vec![0; BLOCK];
+    loop {
+        match nix::unistd::read(&source, &mut block) {
+            Ok(0) => break,
+            Ok(len) => {
+                entry::write_all(made.as_raw_fd(), block.get(..len).unwrap_or_default())?;
+            }
+            Err(Errno::EINTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    like(&source, &made)
 }
 
 /// Owner before mode and attributes: a change of owner takes set-user-ID bits and

@@ -52,8 +52,8 @@ pub enum Origin {
 pub struct Host {
     /// Its name.
     pub name: String,
-    /// Its address.
-    pub address: IpAddr,
+    /// Its address, as it was written.
+    pub address: String,
 }
 
 impl Given {
@@ -113,8 +113,9 @@ pub fn host(text: &str) -> Result<Host, String> {
     }
     let address = address.get(1..).unwrap_or_default();
     let plain = address.strip_prefix('[').and_then(|a| a.strip_suffix(']'));
-    let address = plain.unwrap_or(address).parse();
-    Ok(Host { name: name.to_owned(), address: address.map_err(|_| form())? })
+    let address = plain.unwrap_or(address);
+    address.parse::<IpAddr>().map_err(|_| form())?;
+    Ok(Host { name: name.to_owned(), address: address.to_owned() })
 }
 
 /// What docker writes to /etc/hosts, and the own name, which resolves on every machine.

@@ -29,12 +29,9 @@ impl Host {
         }
         let entries = std::fs::read_dir(cpus).into_iter().flatten().flatten();
         let paths = entries.map(|entry| entry.path().join("thermal_throttle"));
-        let mut throttled: Vec<_> = paths
-            .filter(|path| path.exists())
-            .filter_map(|path| path.strip_prefix("/").ok().map(Path::to_owned))
-            .collect();
-        throttled.sort();
-        Self { throttled }
+        let paths = paths.filter(|path| path.exists());
+        let inside = |path: PathBuf| path.strip_prefix("/").ok().map(Path::to_owned);
+        Self { throttled: paths.filter_map(inside).collect() }
     }
 }
 
@@ -103,8 +100,12 @@ fn mounts(cli: &Cli) -> Result<Vec<Step>, Fail> {
         .map(Step::Fresh)
         .collect();
     all.extend(asked.iter().cloned());
-    all.sort_by_key(|step| step.place().map_or(0, Inside::depth));
-    Ok(all)
+    // Few places are deeper than ten: a sort of the library's would be half as large as
+    // all that is decided here.
+    let depth = |step: &Step| step.place().map_or(0, Inside::depth);
+    let deepest = all.iter().map(depth).max().unwrap_or(0);
+    let at = |wanted| all.iter().filter(move |step| depth(step) == wanted).cloned();
+    Ok((0..=deepest).flat_map(at).collect())
 }
 
 /// Those of /etc first: a file that was named by its path comes on top.

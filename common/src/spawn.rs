@@ -375,9 +375,18 @@ fn is_terminals(signal: c_int) -> bool {
     )
 }
 
-/// The signals that people end programs with, signal(7).
+/// Whether a signal ends a program that does nothing about it, signal(7).
 fn is_deadly(signal: c_int) -> bool {
-    matches!(signal, libc::SIGHUP | libc::SIGINT | libc::SIGQUIT | libc::SIGTERM)
+    !matches!(
+        signal,
+        libc::SIGCHLD
+            | libc::SIGCONT
+            | libc::SIGTSTP
+            | libc::SIGTTIN
+            | libc::SIGTTOU
+            | libc::SIGURG
+            | libc::SIGWINCH
+    )
 }
 
 /// Ends this process as the child ended.

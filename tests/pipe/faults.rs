@@ -8,7 +8,7 @@ use kit::{Out, Run, need, tool};
 use crate::{image_with, unpack};
 
 /// What must never be shrugged off: whoever survives its failure has not done its job.
-const ESSENTIAL: [&str; 16] = [
+const ESSENTIAL: [&str; 17] = [
     "capset",
     "clone3",
     "fsconfig",
@@ -20,6 +20,7 @@ const ESSENTIAL: [&str; 16] = [
     "open_tree",
     "pivot_root",
     "setgroups",
+    "setns",
     "setresgid",
     "setresuid",
     "symlinkat",
@@ -31,7 +32,8 @@ const ESSENTIAL: [&str; 16] = [
 const LEFT_OUT: [&str; 5] =
     ["arch_prctl", "getpid", "getppid", "set_tid_address", "umask"];
 
-/// A link on its own, below a sandbox that gives it what it needs.
+/// A link on its own, below a sandbox that gives it what it needs. `TARGET` in its
+/// arguments is a process in namespaces of its own.
 struct Case {
     sandbox: &'static [&'static str],
     tool: &'static str,
@@ -113,7 +115,14 @@ const CASES: [Case; 10] = [
 ];
 
 /// What only real root can do.
-const ROOT_CASES: [Case; 2] = [
+const ROOT_CASES: [Case; 3] = [
+    Case {
+        sandbox: &["--mount"],
+        tool: "ns-run",
+        args: &["--net=f", "--persist=d", "-uT", "--pid-file=p"],
+        // An older clone serves.
+        tolerates: &["clone3"],
+    },
     Case {
         sandbox: &["--mount"],
         tool: "mkdev",
@@ -128,13 +137,32 @@ const ROOT_CASES: [Case; 2] = [
     },
 ];
 
+/// With a target.
+const ENTER: [Case; 2] = [
+    Case {
+        sandbox: &[],
+        tool: "ns-enter",
+        args: &["-t", "TARGET", "-a"],
+        // Groups that nobody may shed stay.
+        tolerates: &["setgroups"],
+    },
+    Case {
+        sandbox: &[],
+        tool: "ns-enter",
+        args: &["-t", "TARGET", "-Umnp", "-S0", "-Gfollow", "--keep-caps", "-W/", "-e"],
+        tolerates: &["setgroups"],
+    },
+];
+
 /// How often each call is made from the tool's start to the exec of COMMAND.
 fn calls(log: &str, command: &str) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for line in log.lines().skip(1) {
         let call = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
         let Some((name, rest)) = call.split_once('(') else { continue };
-        if name.starts_with("exec") && rest.contains(command) {
+        // ns-enter may start itself again first, with COMMAND among its arguments.
+        let program = rest.split('[').next().unwrap();
+        if name.starts_with("exec") && program.contains(command) {
             break;
         }
         // With two processes, a call may be told in two lines.
@@ -159,16 +187,18 @@ fn prepare(dir: &Path) {
     std::fs::copy(tool("guest"), dir.join("guest")).unwrap();
 }
 
-fn strace(case: &Case, dir: &Path, options: &[&str]) -> Run {
+fn strace(case: &Case, target: &str, dir: &Path, options: &[&str]) -> Run {
     let run = Run::tool("sandbox").cwd(dir).args(case.sandbox);
     let run = run.args(["--", "strace", "-f", "-qq"]).args(options);
-    let run = run.arg(tool(case.tool)).args(case.args);
+    let args = case.args.iter().map(|arg| if *arg == "TARGET" { target } else { arg });
+    let run = run.arg(tool(case.tool)).args(args);
     // img-exec has its command in the image; the root of the others is where they start.
     match case.tool {
         "img-exec" => {
             run.arg("--entrypoint").arg(dir.join("root/bin/guest")).args(["--", "ran"])
         }
         "root-pivot" => run.args(["--", "/bin/guest", "ran"]),
+        "ns-enter" => run.arg("--").arg(dir.join("guest")).arg("ran"),
         _ => run.args(["--", "./guest", "ran"]),
     }
 }
@@ -176,7 +206,13 @@ fn strace(case: &Case, dir: &Path, options: &[&str]) -> Run {
 fn sweep(case: &Case) {
     let dir = tempfile::tempdir().unwrap();
     prepare(dir.path());
-    let baseline = strace(case, dir.path(), &["-o", "log"]).run();
+    let holder = Run::tool("ns-run").args(["-Urmnpuf", "--status-fd=1"]);
+    let mut holder = holder.arg(tool("pause")).start();
+    let status: serde_json::Value = serde_json::from_str(&holder.line()).unwrap();
+    assert_eq!(holder.line(), "ready\n");
+    let target = status["pid"].to_string();
+    let strace = |options: &[&str]| strace(case, &target, dir.path(), options);
+    let baseline = strace(&["-o", "log"]).run();
     let said = String::from_utf8_lossy(&baseline.stderr).into_owned();
     assert_eq!(
         String::from_utf8_lossy(&baseline.stdout),
@@ -188,8 +224,8 @@ fn sweep(case: &Case) {
     for (name, times) in calls(&log, "guest") {
         for n in 1..=times {
             let inject = format!("inject={name}:error=EPERM:when={n}");
-            let run = strace(case, dir.path(), &["-o", "/dev/null", "-e", &inject]);
-            judge(case, &name, &inject, &run.run());
+            let out = strace(&["-o", "/dev/null", "-e", &inject]).run();
+            judge(case, &name, &inject, &out);
         }
     }
 }
@@ -218,6 +254,14 @@ mod userns {
     fn a_link_whose_system_call_fails_says_so_and_runs_nothing() {
         need!("userns", "program:strace");
         for case in &CASES {
+            sweep(case);
+        }
+    }
+
+    #[test]
+    fn ns_enter_says_so_too() {
+        need!("userns", "program:strace");
+        for case in &ENTER {
             sweep(case);
         }
     }

@@ -9,6 +9,7 @@
 
 mod container;
 mod cve;
+mod enter;
 mod everywhere;
 mod examples;
 mod faults;

@@ -8,6 +8,7 @@ use common::sys;
 use kit::run::{SIGKILL, SIGTERM};
 use kit::started::has_ended;
 use kit::{Run, need, tool};
+use nix::libc::{SIGABRT, SIGALRM, SIGPIPE, SIGUSR1, SIGUSR2, SIGVTALRM};
 
 use crate::shell;
 
@@ -81,6 +82,21 @@ fn killing_ns_run_kills_command() {
 
 mod userns {
     use super::*;
+
+    #[test]
+    fn an_init_dies_of_each_signal_that_ends_a_program() {
+        need!("userns");
+        for signal in [SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE, SIGABRT, SIGVTALRM, 40] {
+            let mut ns_run = Run::tool("ns-run").arg("-rpf").arg(tool("pause")).start();
+            assert_eq!(ns_run.line(), "ready\n");
+
+            ns_run.signal(signal);
+
+            let status = ns_run.child.wait().unwrap();
+            let ended = status.signal();
+            assert_eq!(ended, Some(signal));
+        }
+    }
 
     #[test]
     fn an_init_that_is_deaf_dies_of_the_signal_all_the_same() {

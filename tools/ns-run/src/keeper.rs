@@ -3,14 +3,16 @@
 
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use common::called::Called;
 use common::spawn::{Bond, Ended, Held, Spawn};
 use common::{Context, Fail, entry, sys};
 use nix::fcntl::OFlag;
 use nix::libc::pid_t;
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{close, pipe2};
 
 use crate::persist;
@@ -46,8 +48,10 @@ impl Keeper {
         });
         match child.failed_to("fork")?.reap()? {
             Ended::Exited(0) => {}
-            Ended::Exited(_) | Ended::Killed(_) => {
-                return Err(Fail::new("cannot go on: no helper could be started"));
+            // It said why.
+            Ended::Exited(_) => return Err(Fail::exit(called.failure())),
+            Ended::Killed(_) => {
+                return Err(Fail::new("cannot go on: a helper was killed"));
             }
         }
         Ok(Self { ask: ask.into(), answer: answer.into(), called, has_kept: false })
@@ -56,7 +60,7 @@ impl Keeper {
     /// Has the namespaces of a process kept.
     pub(crate) fn keep(&mut self, pid: pid_t) -> Result<(), Fail> {
         let mut answer = [0];
-        let done = self.ask.write_all(&pid.to_ne_bytes());
+        let done = self.tell(&pid.to_ne_bytes());
         let done = done.and_then(|()| self.answer.read_exact(&mut answer));
         self.has_kept = answer == [KEPT];
         match done {
@@ -66,10 +70,23 @@ impl Keeper {
         }
     }
 
+    /// Asks it something. Where it is gone, that is no reason to die of SIGPIPE.
+    fn tell(&mut self, what: &[u8]) -> io::Result<()> {
+        let held = Held::hold()?;
+        let told = self.ask.write_all(what);
+        if told.is_err() {
+            let mut pipe = SigSet::empty();
+            pipe.add(Signal::SIGPIPE);
+            let _ = sys::wait_signal(&pipe, Some(Duration::ZERO));
+        }
+        held.release()?;
+        told
+    }
+
     /// Has them taken away, if they were kept, and waits until they are.
     pub(crate) fn undo(mut self) {
         if self.has_kept {
-            let _ = self.ask.write_all(b"u");
+            let _ = self.tell(b"u");
             let _ = self.answer.read_to_end(&mut Vec::new());
         }
     }

@@ -19,13 +19,14 @@ fn pidfd_of(line: &str) -> std::os::fd::OwnedFd {
 #[test]
 fn without_a_pid_namespace_ns_run_itself_reaps() {
     // The orphan's parent is ns-run, which is the shell's parent too.
-    let script = "sh -c 'sh -c \"read x; cut -d\\  -f4 /proc/self/stat\" & echo' >/dev/null; \
-        (sh -c 'sleep 0.1; exec cut -d\" \" -f4 /proc/self/stat' &); sleep 0.3; echo $PPID";
+    let script = "mkfifo go up; \
+        (sh -c 'read x <go; exec cut -d\" \" -f4 /proc/self/stat >up' &); \
+        echo >go; cat up; echo $PPID";
 
     let out = shell(&["--init"], script).run().ok();
 
     let lines: Vec<_> = out.lines().collect();
-    assert_eq!(lines.first(), lines.last(), "{out}");
+    assert_eq!((lines.len(), lines.first()), (2, lines.last()), "{out}");
 }
 
 #[test]

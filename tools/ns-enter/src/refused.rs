@@ -96,7 +96,13 @@ fn owned_by(ns: Ns, file: Option<BorrowedFd<'_>>, has_user: bool) -> String {
         Some(Ok(_)) if !has_user => {
             "another user namespace owns it: add --user".to_owned()
         }
-        None if !has_user => "it takes CAP_SYS_ADMIN: be root, or add --user".to_owned(),
+        None if !has_user && lacks(CAP_SYS_ADMIN) => {
+            "it takes CAP_SYS_ADMIN: be root, or add --user".to_owned()
+        }
+        // Its file cannot be opened: ptrace(2), "Ptrace access mode checking".
+        None if !lacks(CAP_SYS_ADMIN) => {
+            "it takes CAP_SYS_PTRACE over it, and every capability that it has".to_owned()
+        }
         _ => format!("it takes CAP_SYS_ADMIN over it: leave {} away", option(ns)),
     }
 }

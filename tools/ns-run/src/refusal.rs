@@ -25,6 +25,8 @@ struct Rules {
     missing: Vec<&'static str>,
     /// The root directory is no mount: a chroot.
     in_chroot: bool,
+    /// There is no proc to tell more by.
+    is_blind: bool,
     /// Seccomp filters are at work.
     filtered: bool,
     /// The capability that every kind but user takes.
@@ -65,6 +67,8 @@ fn why(kinds: &[Ns], errno: Errno, rules: &Rules) -> Option<String> {
         "sysctl kernel.unprivileged_userns_clone is 0"
     } else if is_new_user && rules.in_chroot {
         "no user namespace can be made in a chroot, see user_namespaces(7)"
+    } else if is_new_user && rules.is_blind {
+        "no proc is here to tell why; a chroot always forbids it"
     } else if rules.filtered {
         "a seccomp filter may forbid it"
     } else if is_new_user && rules.apparmor == Some(1) && !rules.is_admin {
@@ -111,6 +115,7 @@ impl Rules {
             unmapped: unmapped(),
             missing: kinds.iter().map(|ns| ns.kind().file).filter(is_missing).collect(),
             in_chroot: has_proc && !mounts.iter().any(|m| m.target.as_os_str() == "/"),
+            is_blind: !has_proc,
             filtered: status_field(&status, "Seccomp") == Some("2"),
             is_admin: status_mask(&status, "CapEff")
                 .is_some_and(|mask| mask & 1 << CAP_SYS_ADMIN != 0),
@@ -176,6 +181,7 @@ mod tests {
         let chroot = Rules { in_chroot: true, ..Rules::default() };
         let docker = Rules { filtered: true, is_admin: true, ..Rules::default() };
         let ubuntu = Rules { apparmor: Some(1), ..Rules::default() };
+        let blind = Rules { is_blind: true, is_admin: true, ..Rules::default() };
         let nobody = Rules { unmapped: Some("gid"), ..Rules::default() };
         let old = Rules { missing: vec!["time"], ..Rules::default() };
         for (kinds, errno, rules, hint) in [
@@ -208,6 +214,12 @@ mod tests {
                 Errno::EPERM,
                 &nobody,
                 "the own gid is not mapped here, see user_namespaces(7)",
+            ),
+            (
+                &[Ns::User],
+                Errno::EPERM,
+                &blind,
+                "no proc is here to tell why; a chroot always forbids it",
             ),
             (&[Ns::Net], Errno::EPERM, &docker, "a seccomp filter may forbid it"),
             (&[Ns::Time], Errno::EINVAL, &old, "this kernel has no 'time'"),

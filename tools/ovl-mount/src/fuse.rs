@@ -3,7 +3,6 @@
 
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::process::{Command, Stdio};
 
 use common::chain::Chain;
 use common::fail::quote;
@@ -37,18 +36,7 @@ pub(crate) fn mount(stack: &Stack<'_>, place: &Place<'_>) -> Result<Mount, Fail>
     );
     let (said, say) =
         pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).cannot(verb, place.path)?;
-    let held = Held::hold().cannot(verb, place.path)?;
-    let spawn = Spawn { tool: "ovl-mount", flags: 0, cgroup: None, bond: Bond::Free };
-    let ended = spawn
-        .fork_held(&held, |_| {
-            dup2_stderr(&say).failed_to("redirect standard error")?;
-            keep_only(&given)?;
-            Chain::default().exec(&command)
-        })
-        .cannot(verb, place.path)
-        .and_then(|child| child.reap());
-    held.release().failed_to("restore signals")?;
-    match ended? {
+    match run(&command, &given, &say)? {
         Ended::Exited(0) => {}
         Ended::Exited(127) => {
             return Err(Fail::cannot(verb, place.path, "there is no fuse-overlayfs")
@@ -68,17 +56,30 @@ pub(crate) fn mount(stack: &Stack<'_>, place: &Place<'_>) -> Result<Mount, Fail>
     Ok(Mount::from(mounted))
 }
 
+/// Starts a program with these descriptors and waits for its end; `say` gets its errors.
+fn run(command: &[OsString], given: &[RawFd], say: &OwnedFd) -> Result<Ended, Fail> {
+    let held = Held::hold().failed_to("hold signals")?;
+    let spawn = Spawn { tool: "ovl-mount", flags: 0, cgroup: None, bond: Bond::Free };
+    let ended = spawn
+        .fork_held(&held, |_| {
+            dup2_stderr(say).failed_to("redirect standard error")?;
+            keep_only(given)?;
+            Chain::default().exec(command)
+        })
+        .failed_to("fork")
+        .and_then(|child| child.reap());
+    held.release().failed_to("restore signals")?;
+    ended
+}
+
 /// Takes it away again; an ordinary user may do that through fusermount only.
 pub(crate) fn take_away(mount: &Mount) {
-    if mount.take_away() == Err(Errno::EPERM) {
-        // We are there already; fusermount wants a path that it can compare.
-        let quiet = Command::new("fusermount3")
-            .args(["-u", "-q", "-z", "."])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        // The failure is told already.
-        let _ = quiet;
+    if mount.take_away() == Err(Errno::EPERM)
+        && let Ok((_said, say)) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
+    {
+        // We are there already. The failure is told; more cannot be done than to try.
+        let command = ["fusermount3", "-u", "-q", "-z", "."].map(OsString::from);
+        let _ = run(&command, &[], &say);
     }
 }
 

@@ -163,7 +163,22 @@ fn rows(here: &Path, work: &Path, target: &Target) -> Result<Vec<Row>, Fail> {
         });
     }
     all.extend(LINES.iter().map(|[name, ours, peer]| row(name, ours, peer)));
+    all.extend(STACKS.map(|count| stack(count, &row)));
     Ok(all)
+}
+
+/// How many layers are stacked: what a small, a large and the largest image has.
+const STACKS: [usize; 3] = [2, 128, 500];
+
+/// Read-only layers in namespaces of their own; mount(8) gets names that fit into a page.
+fn stack(count: usize, row: &impl Fn(&str, &str, &str) -> Row) -> Row {
+    let names: Vec<_> = (0..count).map(|n| format!("l/{n}")).collect();
+    let lowers = names.join(":");
+    row(
+        &format!("ovl-mount, {count} layers | mount"),
+        &format!("@ns-run -Urm -- ovl-mount --layers list{count} root"),
+        &format!("@ns-run -Urm -- mount -t overlay -o lowerdir={lowers} o root"),
+    )
 }
 
 /// An unpacked image of two layers around the no-op, and the same as one directory.
@@ -185,10 +200,25 @@ pub(crate) fn prepare(work: &Path, noop: &str) -> Result<(), Fail> {
     if !status.success() {
         return Err(Fail::new("cannot unpack the image"));
     }
+    layers(work)?;
     for dir in ["root", "flat/bin", "flat/run", "flat/tmp", "flat/proc", "flat/dev"] {
         std::fs::create_dir_all(work.join(dir)).cannot("make", dir)?;
     }
     std::fs::copy(noop, work.join("flat/bin/noop")).cannot("copy", noop).map(drop)
+}
+
+/// Directories `l/0`, `l/1` …, and lists of them.
+fn layers(work: &Path) -> Result<(), Fail> {
+    for n in 0..500 {
+        let dir = work.join(format!("l/{n}"));
+        std::fs::create_dir_all(&dir).cannot("make", &dir)?;
+    }
+    for count in STACKS {
+        let list: Vec<_> = (0..count).map(|n| format!("l/{n}")).collect();
+        let file = work.join(format!("list{count}"));
+        std::fs::write(&file, list.join("\n")).cannot("write", &file)?;
+    }
+    Ok(())
 }
 
 fn measure(row: &Row, noop: f64, runs: u32) -> Result<(String, f64), Fail> {

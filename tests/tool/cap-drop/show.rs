@@ -154,6 +154,18 @@ mod root {
             line("after-exec: ", 0)
         };
 
+        for bits in ["none", "noroot", "no_setuid_fixup", "0xef"] {
+            for uid in ["0", "65534"] {
+                for ambient in ["none", "kill"] {
+                    let options =
+                        ["--securebits", bits, "--uid", uid, "--ambient", ambient];
+                    let has = after(&options);
+                    let is_root = uid == "0" && !["noroot", "0xef"].contains(&bits);
+                    let expected = if ambient == "kill" { "cap_kill" } else { "none" };
+                    assert!(is_root || has == expected, "{options:?}: {has}");
+                }
+            }
+        }
         assert_eq!(after(&["--keep", "kill"]), "cap_kill");
         assert_eq!(after(&["--uid", "65534"]), "none");
         assert_eq!(after(&["--uid", "65534", "--ambient", "kill"]), "cap_kill");

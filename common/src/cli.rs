@@ -8,6 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Args, Command, Parser};
 
 use crate::Fail;
+use crate::fail::escape;
 
 /// The end of every link's command line.
 #[derive(Args, Debug, Clone, Default)]
@@ -113,7 +114,7 @@ fn complaint(error: &clap::Error, tool: &str) -> Fail {
         };
         Fail::new(format_args!("missing {missing}"))
     } else {
-        Fail::new(first_sentence(first))
+        Fail::new(escape(&first_sentence(first)))
     };
     fail.hint(format_args!("try '{tool} --help'"))
 }
@@ -166,6 +167,10 @@ mod tests {
         assert_eq!(
             text(&["--nope"]),
             "unexpected argument '--nope' found; try 'toy --help'"
+        );
+        assert_eq!(
+            text(&["--x\u{1b}[2J\u{99}"]),
+            "unexpected argument '--x\\x1b[2J\\xc2\\x99' found; try 'toy --help'"
         );
         assert_eq!(text(&[]), "missing <TARGET>; try 'toy --help'");
         assert_eq!(

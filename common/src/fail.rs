@@ -156,19 +156,30 @@ pub fn quote(name: impl AsRef<OsStr>) -> String {
     let mut out = String::from("'");
     for chunk in name.as_ref().as_bytes().utf8_chunks() {
         for c in chunk.valid().chars() {
-            if c.is_control() || matches!(c, '\'' | '\\' | '\u{202a}'..='\u{202e}') {
-                let mut buf = [0; 4];
-                out.extend(
-                    c.encode_utf8(&mut buf).bytes().map(|b| format!("\\x{b:02x}")),
-                );
-            } else {
-                out.push(c);
-            }
+            push(&mut out, c, matches!(c, '\'' | '\\'));
         }
         out.extend(chunk.invalid().iter().map(|b| format!("\\x{b:02x}")));
     }
     out.push('\'');
     out
+}
+
+/// A line that has somebody's words in it, as [`quote`] would show them.
+pub fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        push(&mut out, c, false);
+    }
+    out
+}
+
+fn push(out: &mut String, c: char, is_special: bool) {
+    if is_special || c.is_control() || matches!(c, '\u{202a}'..='\u{202e}') {
+        let mut buf = [0; 4];
+        out.extend(c.encode_utf8(&mut buf).bytes().map(|b| format!("\\x{b:02x}")));
+    } else {
+        out.push(c);
+    }
 }
 
 #[cfg(test)]

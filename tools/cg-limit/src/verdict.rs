@@ -24,13 +24,19 @@ pub(crate) struct End {
 /// A line for what ended it, where that was a limit; the groups must still be there.
 pub(crate) fn verdict(groups: &[Group], end: &End) -> Vec<String> {
     let timeout = end.timed_out.map(|time| {
-        format!("timeout of {} s reached, all processes were killed", time.as_secs_f64())
+        format!("timeout of {} reached, all processes were killed", seconds(time))
     });
     let memory = home(groups, "memory").and_then(of_memory);
     // A program that goes on with fewer tasks has not been ended by that.
     let is_failure = end.ended != Ended::Exited(0);
     let tasks = home(groups, "pids").filter(|_| is_failure).and_then(of_tasks);
     timeout.into_iter().chain(memory).chain(tasks).collect()
+}
+
+/// `1.5 s`, to the millisecond.
+fn seconds(time: Duration) -> String {
+    let text = format!("{}.{:03}", time.as_secs(), time.subsec_millis());
+    format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// Whether a process was killed for lack of memory.
@@ -90,12 +96,17 @@ impl Facts {
 
     /// `memory.events` counts what happens below as well, `memory.events.local` does not.
     fn v2(read: &dyn Fn(&str) -> String) -> Self {
-        let (events, local) = (read("memory.events"), read("memory.events.local"));
+        let events = read("memory.events");
+        let has = |text: &str, key| count(text, key).is_some_and(|n| n > 0);
+        // Most often that is all there is to know.
+        if !has(&events, "oom_kill") {
+            return Self::default();
+        }
+        let local = read("memory.events.local");
         // Before Linux 5.2 there is only the first.
         let own = if local.is_empty() { &events } else { &local };
-        let has = |text: &str, key| count(text, key).is_some_and(|n| n > 0);
         Self {
-            was_killed: has(&events, "oom_kill"),
+            was_killed: true,
             is_ours: has(own, "oom"),
             // Since Linux 5.19.
             peak: read("memory.peak").trim_end().parse().ok(),
@@ -103,6 +114,11 @@ impl Facts {
     }
 
     fn v1(read: &dyn Fn(&str) -> String) -> Self {
+        // Since Linux 4.13.
+        let killed = count(&read("memory.oom_control"), "oom_kill");
+        if killed.is_none_or(|n| n == 0) {
+            return Self::default();
+        }
         let number = |file| read(file).trim_end().parse::<u64>().ok();
         let peak = number("memory.max_usage_in_bytes");
         // Newer kernels do not count what failed for memory and swap together.
@@ -111,9 +127,7 @@ impl Facts {
         let is_full =
             is_full.is_some_and(|(most, limit)| limit <= most.saturating_add(SLACK));
         Self {
-            // Since Linux 4.13.
-            was_killed: count(&read("memory.oom_control"), "oom_kill")
-                .is_some_and(|n| n > 0),
+            was_killed: true,
             is_ours: number("memory.failcnt").is_some_and(|n| n > 0) || is_full,
             peak,
         }
@@ -207,6 +221,15 @@ mod tests {
             facts.verdict(None, || Some(("/cg/above".into(), 1 << 20))).as_deref(),
             Some("memory limit 1 MiB of '/cg/above' reached, a process was killed")
         );
+    }
+
+    #[test]
+    fn times_are_told_without_more_digits_than_they_have() {
+        for (ms, text) in
+            [(5000, "5 s"), (200, "0.2 s"), (1, "0.001 s"), (90_500, "90.5 s")]
+        {
+            assert_eq!(seconds(Duration::from_millis(ms)), text);
+        }
     }
 
     #[test]

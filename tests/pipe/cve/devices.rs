@@ -47,9 +47,8 @@ mod userns {
             |arena| {
                 // With a terminal, so that there is a console to be bound.
                 let run = kit::Run::program("script").args(["-qec"]);
-                let mkdev = arena.run(
-                    "mkdev root/dev -- sh -ec ls<root/dev/null;echo>root/dev/console",
-                );
+                let script = "test -c root/dev/console; echo x >root/dev/console";
+                let mkdev = arena.run("mkdev --console root/dev -- sh -ec").arg(script);
                 let words = mkdev.command();
                 let words: Vec<_> = std::iter::once(words.get_program())
                     .chain(words.get_args())

@@ -108,6 +108,24 @@ const LINES: &[[&str; 3]] = &[
         "setpriv --reuid nobody --regid nogroup --init-groups @noop",
     ],
     ["cap-drop --print | setpriv --dump", "@cap-drop --print", "setpriv --dump"],
+    [
+        "capsh --drop=… -- -c true",
+        "@capsh --drop=cap_chown -- -c true",
+        "capsh --drop=cap_chown -- -c true",
+    ],
+    [
+        "capsh --drop=… --shell=noop --",
+        "@capsh --drop=cap_chown --shell=flat/bin/noop --",
+        "capsh --drop=cap_chown --shell=flat/bin/noop --",
+    ],
+    ["capsh --print", "@capsh --print", "capsh --print"],
+    ["cap-drop as setpriv --dump", "./setpriv --dump", "setpriv --dump"],
+    [
+        "cap-drop as setpriv --bounding-set -all",
+        "./setpriv --bounding-set -all @noop",
+        "setpriv --bounding-set -all @noop",
+    ],
+    ["cap-drop as getpcaps 1", "./getpcaps 1", "getpcaps 1"],
     ["img-exec | env -i", "@img-exec --config box --entrypoint @noop", "env -i @noop"],
     [
         "the whole chain | bwrap, without overlay",
@@ -190,6 +208,11 @@ pub(crate) fn prepare(work: &Path, noop: &str) -> Result<(), Fail> {
         .docker_save("bench:latest");
     let tar = work.join("bench.tar");
     std::fs::write(&tar, archive).cannot("write", &tar)?;
+    for name in ["setpriv", "getpcaps"] {
+        let link = work.join(name);
+        std::os::unix::fs::symlink(Path::new(noop).with_file_name("cap-drop"), &link)
+            .cannot("make", &link)?;
+    }
     let unpack = Path::new(noop).with_file_name("img-unpack");
     let status = Command::new(unpack)
         .arg(&tar)

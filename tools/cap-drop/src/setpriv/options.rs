@@ -328,3 +328,32 @@ fn tracer(text: &str) -> Result<c_ulong, Fail> {
         _ => pid(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setpriv::OPTIONS;
+
+    #[test]
+    fn any_words_are_read_without_a_panic() {
+        let files = Files::of(b"www:x:33:34::/w:/s\n", b"adm:x:4:www\n");
+        arbtest::arbtest(|u| {
+            let mut words = vec![OsString::from("setpriv")];
+            for _ in 0..u.int_in_range(0..=5)? {
+                let option = u.choose(OPTIONS)?.long;
+                let value: &str = u.arbitrary()?;
+                words.push(match u.int_in_range(0..=3)? {
+                    0 => value.into(),
+                    1 => format!("--{option}={value}").into(),
+                    2 => format!("--{option}").into(),
+                    _ => format!("-{value}").into(),
+                });
+            }
+            if let Ok((options, command)) = read(&words, &files) {
+                assert!(command.len() < words.len());
+                let _ = options.answer(command);
+            }
+            Ok(())
+        });
+    }
+}

@@ -67,6 +67,12 @@ pub fn replace(fd: &OwnedFd, by: BorrowedFd<'_>) -> Result<()> {
     call!(SYS_dup3, by.as_raw_fd(), fd.as_raw_fd(), libc::O_CLOEXEC).map(drop)
 }
 
+/// `close_range(2)` with `CLOSE_RANGE_CLOEXEC`: all but the standard descriptors. Since
+/// Linux 5.11.
+pub fn close_all_on_exec() -> Result<()> {
+    call!(SYS_close_range, 3, c_uint::MAX, 4).map(drop)
+}
+
 /// `fcntl(2)` `F_GETFL`: how the descriptor was opened, or `EBADF`.
 pub fn open_flags(fd: RawFd) -> Result<c_int> {
     // SAFETY: F_GETFL takes no argument.

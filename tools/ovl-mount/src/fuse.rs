@@ -102,21 +102,9 @@ fn options(stack: &Stack<'_>) -> String {
 
 /// What serves the tree lives on: it must not hold what the caller waits to see closed.
 fn keep_only(given: &[RawFd]) -> Result<(), Fail> {
-    let path = "/proc/self/fd";
-    let open: Vec<RawFd> = std::fs::read_dir(path)
-        .cannot("read", path)?
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|fd| *fd > 2)
-        .collect();
-    for fd in open {
-        match sys::set_cloexec(fd, !given.contains(&fd)) {
-            // What the list itself was read by.
-            Ok(()) | Err(Errno::EBADF) => {}
-            Err(e) => return Err(e).failed_to("hand descriptors on"),
-        }
-    }
-    Ok(())
+    sys::close_all_on_exec()
+        .and_then(|()| given.iter().try_for_each(|fd| sys::set_cloexec(*fd, false)))
+        .failed_to("hand descriptors on")
 }
 
 /// What it said last.

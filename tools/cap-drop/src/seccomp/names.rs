@@ -1,5 +1,7 @@
 //! The system calls by name, and what number each calling convention has for them.
 
+use std::cell::Cell;
+
 use super::Arch;
 
 /// One line a call: `NAME NUMBER`, or a number for each of [`Arch::ALL`], `-` for none.
@@ -8,19 +10,26 @@ use super::Arch;
 const TABLE: &str = include_str!("syscalls.txt");
 
 /// The table, for finding a name.
-pub(super) struct Names(Vec<(&'static str, &'static str)>);
+pub(super) struct Names(Vec<(&'static str, &'static str)>, Cell<usize>);
 
 impl Names {
     /// Reads it.
     pub(super) fn read() -> Self {
         let mut lines = Vec::with_capacity(512);
         lines.extend(TABLE.lines().filter_map(|line| line.split_once(' ')));
-        Self(lines)
+        Self(lines, Cell::new(0))
     }
 
     /// The numbers of a call, if it is one we know.
     pub(super) fn find(&self, name: &str) -> Option<Numbers> {
+        // Profiles are sorted for the most part: the next line is worth a look.
+        let next = self.1.get().saturating_add(1);
+        if let Some((_, numbers)) = self.0.get(next).filter(|(known, _)| *known == name) {
+            self.1.set(next);
+            return Some(Numbers(numbers));
+        }
         let at = self.0.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+        self.1.set(at);
         self.0.get(at).map(|(_, numbers)| Numbers(numbers))
     }
 
@@ -54,47 +63,42 @@ impl Numbers {
 
 /// What 32-bit x86 also has behind socketcall(2) and ipc(2), by the first argument.
 pub(super) fn multiplexed(name: &str) -> Option<(&'static str, u64)> {
-    const SOCKET: [&str; 20] = [
-        "socket",
-        "bind",
-        "connect",
-        "listen",
-        "accept",
-        "getsockname",
-        "getpeername",
-        "socketpair",
-        "send",
-        "recv",
-        "sendto",
-        "recvfrom",
-        "shutdown",
-        "setsockopt",
-        "getsockopt",
-        "sendmsg",
-        "recvmsg",
-        "accept4",
-        "recvmmsg",
-        "sendmmsg",
-    ];
-    const IPC: [(&str, u64); 12] = [
-        ("semop", 1),
-        ("semget", 2),
-        ("semctl", 3),
-        ("semtimedop", 4),
-        ("msgsnd", 11),
-        ("msgrcv", 12),
-        ("msgget", 13),
-        ("msgctl", 14),
-        ("shmat", 21),
-        ("shmdt", 22),
-        ("shmget", 23),
-        ("shmctl", 24),
-    ];
-    let socket = (1..).zip(SOCKET).find(|(_, known)| *known == name);
-    let ipc = || IPC.iter().find(|(known, _)| *known == name);
-    match socket {
-        Some((number, _)) => Some(("socketcall", number)),
-        None => ipc().map(|(_, number)| ("ipc", *number)),
+    let socketcall = |call| Some(("socketcall", call));
+    let ipc = |call| Some(("ipc", call));
+    match name {
+        "socket" => socketcall(1),
+        "bind" => socketcall(2),
+        "connect" => socketcall(3),
+        "listen" => socketcall(4),
+        "accept" => socketcall(5),
+        "getsockname" => socketcall(6),
+        "getpeername" => socketcall(7),
+        "socketpair" => socketcall(8),
+        "send" => socketcall(9),
+        "recv" => socketcall(10),
+        "sendto" => socketcall(11),
+        "recvfrom" => socketcall(12),
+        "shutdown" => socketcall(13),
+        "setsockopt" => socketcall(14),
+        "getsockopt" => socketcall(15),
+        "sendmsg" => socketcall(16),
+        "recvmsg" => socketcall(17),
+        "accept4" => socketcall(18),
+        "recvmmsg" => socketcall(19),
+        "sendmmsg" => socketcall(20),
+        "semop" => ipc(1),
+        "semget" => ipc(2),
+        "semctl" => ipc(3),
+        "semtimedop" => ipc(4),
+        "msgsnd" => ipc(11),
+        "msgrcv" => ipc(12),
+        "msgget" => ipc(13),
+        "msgctl" => ipc(14),
+        "shmat" => ipc(21),
+        "shmdt" => ipc(22),
+        "shmget" => ipc(23),
+        "shmctl" => ipc(24),
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@
 use super::action::{ENOSYS, EPERM};
 use super::arch::X32_BIT;
 use super::condition::{Condition, Op};
-use super::names::{self, Names};
+use super::names::{self, Names, Numbers};
 use super::profile::Group;
 use super::{Action, Arch, Facts, Profile};
 
@@ -51,10 +51,10 @@ impl From<Action> for Verdict {
 
 /// The sections of a profile, the machine's own first.
 pub fn resolve(profile: &Profile<'_>, facts: &Facts) -> Vec<Section> {
-    let names = Names::read();
+    let named = Named::all(profile, facts);
     let mut all: Vec<Section> = Vec::new();
     for arch in profile.arches_on(facts.arch) {
-        let spans = Call::all(profile, facts, &names, arch).spans(profile.default);
+        let spans = Call::all(&named, profile.default, arch).spans(profile.default);
         match all.iter_mut().find(|section| section.audit == arch.audit()) {
             // x32 is sorted behind what it is a part of.
             Some(section) => section.add_x32(&spans),
@@ -107,31 +107,54 @@ struct Entry<'p> {
     action: Action,
 }
 
+/// A name of a group, looked up once for all calling conventions.
+struct Named<'p> {
+    numbers: Option<Numbers>,
+    /// Where 32-bit x86 also has it, and by which first argument.
+    behind: Option<(Numbers, u64)>,
+    group: &'p Group<'p>,
+}
+
+impl<'p> Named<'p> {
+    fn all(profile: &'p Profile<'_>, facts: &Facts) -> Vec<Self> {
+        let names = Names::read();
+        let mut all = Vec::with_capacity(512);
+        for group in profile.groups.iter().filter(|group| group.applies(facts)) {
+            all.extend(group.names.iter().map(|name| {
+                Self {
+                    numbers: names.find(name),
+                    behind: names::multiplexed(name)
+                        .and_then(|(by, call)| Some((names.find(by)?, call))),
+                    group,
+                }
+            }));
+        }
+        all
+    }
+}
+
 impl<'p> Call<'p> {
-    fn all(profile: &'p Profile<'_>, facts: &Facts, names: &Names, arch: Arch) -> Self {
+    fn all(named: &[Named<'p>], default: Action, arch: Arch) -> Self {
         let mut entries = Vec::with_capacity(512);
         let mut last = None;
-        for group in profile.groups.iter().filter(|group| group.applies(facts)) {
-            let numbers = |name: &str| names.find(name)?.on(arch);
-            for name in &group.names {
-                let direct = numbers(name);
-                let behind = names::multiplexed(name).filter(|_| arch == Arch::X86);
-                let behind = behind.and_then(|(at, call)| Some((numbers(at)?, call)));
-                last = last.max(direct).max(behind.map(|(number, _)| number));
-                if group.action == profile.default {
-                    continue;
-                }
-                if let Some(number) = direct {
-                    entries.extend(Entry::direct(number, group));
-                }
-                if let Some((number, call)) = behind {
-                    entries.extend(Entry::behind(number, call, group));
-                }
+        for Named { numbers, behind, group } in named {
+            let direct = numbers.and_then(|numbers| numbers.on(arch));
+            let behind = behind.filter(|_| arch == Arch::X86);
+            let behind = behind.and_then(|(by, call)| Some((by.on(arch)?, call)));
+            last = last.max(direct).max(behind.map(|(number, _)| number));
+            if group.action == default {
+                continue;
+            }
+            if let Some(number) = direct {
+                entries.extend(Entry::direct(number, group));
+            }
+            if let Some((number, call)) = behind {
+                entries.extend(Entry::behind(number, call, group));
             }
         }
         entries.sort_by_key(|entry| entry.number);
         let unknown = last.and_then(|number| number.checked_add(1));
-        let unknown = unknown.filter(|_| hides_unknown(profile.default));
+        let unknown = unknown.filter(|_| hides_unknown(default));
         Self { entries, unknown, arch }
     }
 

@@ -40,7 +40,7 @@ fn place() -> Result<Place, Fail> {
     Ok(Place { version, own, path: path.trim_matches('/').to_owned(), file })
 }
 
-/// The table: medians, and the ratio to each peer.
+/// The table, with the ratio of our minimum to each peer's.
 pub(crate) fn table(here: &Path, runs: u32) -> Result<String, Fail> {
     let place = place()?;
     let noop = here.join("noop").display().to_string();
@@ -95,12 +95,12 @@ fn lines(version: &str, rows: &[(&str, f64)], times: &mut [Vec<Duration>]) -> St
         "median"
     );
     let medians: Vec<_> = times.iter_mut().map(|all| summary(all)).collect();
-    let ours = medians.first().copied().flatten().map_or(0, |(_, median)| median);
+    let ours = medians.first().copied().flatten().map_or(0, |(min, _)| min);
     for ((name, most), median) in rows.iter().zip(medians) {
         // Writing to a String cannot fail.
         let _ = match median {
             Some((min, median)) => {
-                let ratio = ratio(ours, median);
+                let ratio = ratio(ours, min);
                 writeln!(
                     text,
                     "{name:<40} {min:>6} {median:>6}   {ratio:>7.2}  {most:>7.1}"

@@ -41,8 +41,8 @@ if have mandoc; then
 fi
 
 say forbidden words
-# The words are split so that this file does not find itself.
-words='db''g!|to''do!|unimplement''ed!|FIX''ME|XX''X[^X]'
+# The words are split so that this file does not find itself; libcap prints "CapXX" and one more X.
+words='db''g!|to''do!|unimplement''ed!|FIX''ME|(^|[^p])XX''X[^X]'
 if git grep -nE "$words" -- '*.rs' '*.sh' '*.md' 'man/*'; then
     exit 1
 fi

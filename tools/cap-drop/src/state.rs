@@ -38,8 +38,14 @@ impl Caps {
     pub fn read() -> Result<Self, Fail> {
         let sets = sys::capget().failed_to("read capabilities")?;
         let [effective, permitted, inheritable] = sets.map(CapSet);
-        let ambient = ambient(permitted.and(inheritable))?;
-        Ok(Self { bounding: bounding()?, permitted, effective, inheritable, ambient })
+        let ambient = ambient(permitted.and(inheritable));
+        Ok(Self {
+            bounding: bounding().failed_to("read the bounding set")?,
+            permitted,
+            effective,
+            inheritable,
+            ambient: ambient.failed_to("read the ambient set")?,
+        })
     }
 
     /// Each with its name.
@@ -95,30 +101,46 @@ impl State {
     }
 }
 
-/// Each number until the kernel knows no more: also those that have no name here.
-fn bounding() -> Result<CapSet, Fail> {
+/// The bounding set: each number until the kernel knows no more, also those that have no
+/// name here.
+pub(crate) fn bounding() -> Result<CapSet, Errno> {
     let mut set = CapSet::NONE;
     for (number, one) in CapSet::ALL.each() {
-        match sys::prctl(libc::PR_CAPBSET_READ, number.into(), 0) {
-            Ok(0) => {}
-            Ok(_) => set = set.or(one),
+        match is_bounding(number) {
+            Ok(false) => {}
+            Ok(true) => set = set.or(one),
             Err(Errno::EINVAL) => break,
-            Err(e) => return Err(e).failed_to("read the bounding set"),
+            Err(e) => return Err(e),
         }
     }
     Ok(set)
 }
 
-/// Only what is permitted and inheritable can be ambient: mostly nothing to ask for.
-fn ambient(possible: CapSet) -> Result<CapSet, Fail> {
-    let is_set = libc::PR_CAP_AMBIENT_IS_SET.unsigned_abs().into();
+/// The ambient set. Only what is permitted and inheritable can be in it: mostly nothing to
+/// ask for.
+pub(crate) fn ambient(possible: CapSet) -> Result<CapSet, Errno> {
     let mut set = CapSet::NONE;
     for (number, one) in possible.each() {
-        match sys::prctl(libc::PR_CAP_AMBIENT, is_set, number.into()) {
-            Ok(0) => {}
-            Ok(_) => set = set.or(one),
-            Err(e) => return Err(e).failed_to("read the ambient set"),
+        if is_ambient(number)? {
+            set = set.or(one);
         }
     }
     Ok(set)
+}
+
+/// Whether a capability is in the bounding set.
+///
+/// # Errors
+/// `EINVAL` where the kernel has no such capability.
+pub(crate) fn is_bounding(number: u8) -> Result<bool, Errno> {
+    sys::prctl(libc::PR_CAPBSET_READ, number.into(), 0).map(|is| is != 0)
+}
+
+/// Whether a capability is in the ambient set.
+///
+/// # Errors
+/// `EINVAL` where the kernel has no such capability, or no ambient set (before 4.3).
+pub(crate) fn is_ambient(number: u8) -> Result<bool, Errno> {
+    let is_set = libc::PR_CAP_AMBIENT_IS_SET.unsigned_abs().into();
+    sys::prctl(libc::PR_CAP_AMBIENT, is_set, number.into()).map(|is| is != 0)
 }

@@ -7,9 +7,8 @@ use nix::libc;
 use super::{Iab, Sets, known};
 use crate::describe::KNOWN;
 use crate::sets::CapSet;
-
-/// Ambient operations of prctl(2).
-const IS_SET: libc::c_int = libc::PR_CAP_AMBIENT_IS_SET;
+use crate::state;
+pub(crate) use crate::state::{is_ambient, is_bounding};
 
 /// capget(2) of a process; 0 is this one.
 pub(crate) fn sets_of(pid: libc::pid_t) -> Result<Sets, Errno> {
@@ -20,22 +19,6 @@ pub(crate) fn sets_of(pid: libc::pid_t) -> Result<Sets, Errno> {
 /// capset(2) of this process.
 pub(crate) fn set(to: &Sets) -> Result<(), Errno> {
     sys::capset([to.effective.0, to.permitted.0, to.inheritable.0])
-}
-
-/// Whether a capability is in the bounding set.
-///
-/// # Errors
-/// `EINVAL` where the kernel has no such capability.
-pub(crate) fn is_bounding(number: u8) -> Result<bool, Errno> {
-    sys::prctl(libc::PR_CAPBSET_READ, number.into(), 0).map(|is| is == 1)
-}
-
-/// Whether a capability is in the ambient set.
-///
-/// # Errors
-/// `EINVAL` where the kernel has no such capability, or no ambient set (before 4.3).
-pub(crate) fn is_ambient(number: u8) -> Result<bool, Errno> {
-    ambient(IS_SET, number.into()).map(|is| is == 1)
 }
 
 /// `PR_CAP_AMBIENT` of prctl(2).
@@ -80,18 +63,14 @@ pub(crate) fn count() -> u8 {
     last.map_or(0, |number| number.saturating_add(1))
 }
 
-/// The bounding set, as far as the kernel knows any.
+/// The bounding set; libcap takes what it may not read for empty.
 pub(crate) fn bounding() -> CapSet {
-    let all = (0..64).map_while(|number| Some((number, is_bounding(number).ok()?)));
-    all.filter(|(_, is)| *is)
-        .fold(CapSet::NONE, |set, (number, _)| set.or(CapSet::one(number)))
+    state::bounding().unwrap_or(CapSet::NONE)
 }
 
-/// The ambient set: only what is permitted and inheritable can be in it.
+/// The ambient set, likewise.
 pub(crate) fn ambient_of(sets: &Sets) -> CapSet {
-    let possible = sets.permitted.and(sets.inheritable);
-    let is_set = |(number, _): &(u8, CapSet)| is_ambient(*number) == Ok(true);
-    possible.each().filter(is_set).fold(CapSet::NONE, |set, (_, one)| set.or(one))
+    state::ambient(sets.permitted.and(sets.inheritable)).unwrap_or(CapSet::NONE)
 }
 
 /// What an exec would hand on.

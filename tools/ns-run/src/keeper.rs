@@ -60,34 +60,35 @@ impl Keeper {
     /// Has the namespaces of a process kept.
     pub(crate) fn keep(&mut self, pid: pid_t) -> Result<(), Fail> {
         let mut answer = [0];
+        let held = Held::hold().failed_to("block signals")?;
         let done = self.tell(&pid.to_ne_bytes());
         let done = done.and_then(|()| self.answer.read_exact(&mut answer));
+        let released = held.release().failed_to("restore signals");
         self.has_kept = answer == [KEPT];
         match done {
-            Ok(()) if self.has_kept => Ok(()),
+            Ok(()) if self.has_kept => released,
             Ok(()) => Err(Fail::exit(self.called.failure())),
             Err(_) => Err(Fail::new("cannot go on: a helper was killed")),
         }
     }
 
-    /// Asks it something. Where it is gone, that is no reason to die of SIGPIPE.
+    /// Asks it something, with signals held: where it is gone, that is no reason to die of
+    /// SIGPIPE.
     fn tell(&mut self, what: &[u8]) -> io::Result<()> {
-        let held = Held::hold()?;
-        let told = self.ask.write_all(what);
-        if told.is_err() {
+        self.ask.write_all(what).inspect_err(|_| {
             let mut pipe = SigSet::empty();
             pipe.add(Signal::SIGPIPE);
             let _ = sys::wait_signal(&pipe, Some(Duration::ZERO));
-        }
-        held.release()?;
-        told
+        })
     }
 
     /// Has them taken away, if they were kept, and waits until they are.
     pub(crate) fn undo(mut self) {
         if self.has_kept {
+            let held = Held::hold();
             let _ = self.tell(b"u");
             let _ = self.answer.read_to_end(&mut Vec::new());
+            let _ = held.map(|held| held.release());
         }
     }
 }

@@ -37,8 +37,11 @@ impl Store {
         let open = || openat(AT_FDCWD, above, flags, Mode::empty());
         let opened = match open() {
             Err(Errno::ENOENT) => {
-                mkdirat(AT_FDCWD, above, Mode::from_bits_truncate(0o755))
-                    .and_then(|()| open())
+                match mkdirat(AT_FDCWD, above, Mode::from_bits_truncate(0o755)) {
+                    // Another may have made it meanwhile.
+                    Ok(()) | Err(Errno::EEXIST) => open(),
+                    Err(e) => Err(e),
+                }
             }
             other => other,
         };

@@ -99,6 +99,8 @@ fn read_by<C: Default>(
     let mut words = args.get(1..)?;
     while let Some((word, rest)) = words.split_first() {
         let text = match word.to_str() {
+            // Behind an operand it would be a part of COMMAND, to clap.
+            Some("--") if rest.get(1).is_some_and(|word| word == "--") => return None,
             Some("--") => return Some((read, rest.to_vec())),
             Some(text) if text.len() > 1 && text.starts_with('-') => text,
             Some(_) | None => break,

@@ -28,10 +28,17 @@ const ESSENTIAL: [&str; 17] = [
     "unshare",
 ];
 
-/// What the C library does before main, and what cannot fail: whatever close(2) says, the
-/// descriptor is gone.
-const LEFT_OUT: [&str; 6] =
-    ["arch_prctl", "getpid", "getppid", "set_tid_address", "umask", "close"];
+/// What the C library does before main, what cannot fail (whatever close(2) says, the
+/// descriptor is gone), and what waits while COMMAND may have run already.
+const LEFT_OUT: [&str; 7] = [
+    "arch_prctl",
+    "close",
+    "getpid",
+    "getppid",
+    "rt_sigtimedwait",
+    "set_tid_address",
+    "umask",
+];
 
 /// A link on its own, below a sandbox that gives it what it needs. `TARGET` in its
 /// arguments is a process in namespaces of its own.

@@ -32,7 +32,9 @@ fn image(at: &Path) {
     for file in ["a/f", "dev/null", "etc/hosts", "data/f", "data/sub/f"] {
         fs::write(at.join(file), "image").unwrap();
     }
-    fs::copy(tool("guest"), at.join("guest")).unwrap();
+    for guest in ["guest", "a/guest"] {
+        fs::copy(tool("guest"), at.join(guest)).unwrap();
+    }
 }
 
 /// Runs a command line over and over while `root/` is attacked, all but its own name.
@@ -113,7 +115,7 @@ mod userns {
     fn layers_are_attacked_while_they_are_mounted() {
         need!("userns");
         attacked(
-            "ovl-mount --lower root --lower root/a --tmpfs merged -- mkdev merged/dev -- \
+            "ovl-mount --lower root/a --lower root/data --tmpfs merged -- mkdev merged/dev -- \
              root-pivot --std merged -- cap-drop --profile docker -- /guest hello",
             60,
         );

@@ -117,7 +117,8 @@ fn no_bytes_of_an_argument_reach_the_terminal_as_they_are() {
 
 #[test]
 fn it_takes_few_system_calls_to_its_shell() {
-    need!("program:strace");
+    // Another raises what it has first.
+    need!("root", "program:strace");
     let run = Run::program("strace").args(["-qq", "-o", "log"]).arg(tool("capsh"));
     let shell = format!("--shell={}", tool("noop").display());
 

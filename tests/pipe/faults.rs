@@ -30,7 +30,7 @@ const ESSENTIAL: [&str; 17] = [
 
 /// What the C library does before main, what cannot fail (whatever close(2) says, the
 /// descriptor is gone), and what waits while COMMAND may have run already.
-const LEFT_OUT: [&str; 7] = [
+const LEFT_OUT: [&str; 8] = [
     "arch_prctl",
     "close",
     "getpid",
@@ -38,6 +38,7 @@ const LEFT_OUT: [&str; 7] = [
     "rt_sigtimedwait",
     "set_tid_address",
     "umask",
+    "waitid",
 ];
 
 /// A link on its own, below a sandbox that gives it what it needs. `TARGET` in its

@@ -72,21 +72,47 @@ fn abbreviated<'t, C>(table: &'t [Opt<C>], long: &str) -> Option<&'t Opt<C>> {
     })
 }
 
-/// Reads the options, and what follows them: COMMAND and its arguments.
+/// What follows the options.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rest {
+    words: Vec<OsString>,
+    /// They ended at `--`.
+    is_ended: bool,
+}
+
+impl Rest {
+    /// COMMAND and its arguments, of a tool that takes nothing else.
+    pub fn command(self) -> Vec<OsString> {
+        self.words
+    }
+
+    /// An operand, and COMMAND behind it.
+    ///
+    /// None where one of them looks like an option that comes too late, and where a second
+    /// `--` would be a part of COMMAND: clap knows what to say.
+    pub fn operand(self) -> Option<(OsString, Vec<OsString>)> {
+        let is_word = |word: &OsString| !word.as_encoded_bytes().starts_with(b"-");
+        let mut words = self.words.into_iter();
+        let operand = words.next().filter(|word| is_word(word) && !word.is_empty())?;
+        let mut command = words.peekable();
+        match command.peek() {
+            Some(word) if word == "--" && !self.is_ended => drop(command.next()),
+            Some(word) if !is_word(word) => return None,
+            Some(_) | None => {}
+        }
+        Some((operand, command.collect()))
+    }
+}
+
+/// Reads the options, and what follows them.
 ///
 /// None where a word is not as plain as that.
-pub fn read<C: Default>(
-    args: &[OsString],
-    table: &[Opt<C>],
-) -> Option<(C, Vec<OsString>)> {
+pub fn read<C: Default>(args: &[OsString], table: &[Opt<C>]) -> Option<(C, Rest)> {
     read_by(args, table, exact)
 }
 
 /// As [`read`], of a table that has every option: abbreviations are known here.
-pub fn read_all<C: Default>(
-    args: &[OsString],
-    table: &[Opt<C>],
-) -> Option<(C, Vec<OsString>)> {
+pub fn read_all<C: Default>(args: &[OsString], table: &[Opt<C>]) -> Option<(C, Rest)> {
     read_by(args, table, abbreviated)
 }
 
@@ -94,14 +120,14 @@ fn read_by<C: Default>(
     args: &[OsString],
     table: &[Opt<C>],
     find: Find<C>,
-) -> Option<(C, Vec<OsString>)> {
+) -> Option<(C, Rest)> {
     let mut read = C::default();
     let mut words = args.get(1..)?;
     while let Some((word, rest)) = words.split_first() {
         let text = match word.to_str() {
-            // Behind an operand it would be a part of COMMAND, to clap.
-            Some("--") if rest.get(1).is_some_and(|word| word == "--") => return None,
-            Some("--") => return Some((read, rest.to_vec())),
+            Some("--") => {
+                return Some((read, Rest { words: rest.to_vec(), is_ended: true }));
+            }
             Some(text) if text.len() > 1 && text.starts_with('-') => text,
             Some(_) | None => break,
         };
@@ -112,16 +138,16 @@ fn read_by<C: Default>(
         };
         words = words.get(taken..)?;
     }
-    Some((read, words.to_vec()))
+    Some((read, Rest { words: words.to_vec(), is_ended: false }))
 }
 
 /// As [`cli::parse`], by clap only where it must be.
 pub fn parse<C: Parser + Default>(
     args: Vec<OsString>,
     table: &[Opt<C>],
-    finish: impl FnOnce(C, Vec<OsString>) -> Option<C>,
+    finish: impl FnOnce(C, Rest) -> Option<C>,
 ) -> Result<C, Fail> {
-    match read(&args, table).and_then(|(read, command)| finish(read, command)) {
+    match read(&args, table).and_then(|(read, rest)| finish(read, rest)) {
         Some(read) => Ok(read),
         None => cli::parse(args),
     }
@@ -237,9 +263,31 @@ mod tests {
         Opt::extra(None, "new", Set::Flag(|t| t.all = true)),
     ];
 
-    fn toy(line: &str) -> Option<(Toy, Vec<OsString>)> {
+    fn rest(line: &str) -> Option<(Toy, Rest)> {
         let words: Vec<_> = std::iter::once("toy").chain(line.split(' ')).collect();
         read(&words.into_iter().map(OsString::from).collect::<Vec<_>>(), &TABLE)
+    }
+
+    fn toy(line: &str) -> Option<(Toy, Vec<OsString>)> {
+        rest(line).map(|(toy, rest)| (toy, rest.command()))
+    }
+
+    #[test]
+    fn an_operand_is_told_from_command() {
+        let operand = |line: &str| {
+            let (operand, command) = rest(line)?.1.operand()?;
+            let words: Vec<_> = std::iter::once(operand).chain(command).collect();
+            Some(words.join(std::ffi::OsStr::new(" ")).into_string().unwrap())
+        };
+
+        assert_eq!(operand("-a dir").as_deref(), Some("dir"));
+        assert_eq!(operand("-a dir x -y").as_deref(), Some("dir x -y"));
+        assert_eq!(operand("dir -- -x").as_deref(), Some("dir -x"));
+        assert_eq!(operand("dir -- -- x").as_deref(), Some("dir -- x"));
+        assert_eq!(operand("-- dir x").as_deref(), Some("dir x"));
+        for line in ["-a", "-- -x", "dir -x", "-- dir -- x"] {
+            assert_eq!(operand(line), None, "{line}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Debug;
 
 use clap::Parser;
-use common::quick::{Opt, read};
+use common::quick::{Opt, Rest, read};
 
 /// Puts words together at random: what the table reads, clap reads the same.
 ///
@@ -13,7 +13,7 @@ use common::quick::{Opt, read};
 pub fn agrees_with_clap<C: Parser + Default + Debug>(
     tool: &str,
     table: &[Opt<C>],
-    finish: impl Fn(C, Vec<OsString>) -> Option<C>,
+    finish: impl Fn(C, Rest) -> Option<C>,
     words: &[&str],
 ) {
     let mut agreed = 0;
@@ -22,7 +22,7 @@ pub fn agrees_with_clap<C: Parser + Default + Debug>(
         for _ in 0..u.int_in_range(0..=6)? {
             args.push((*u.choose(words)?).into());
         }
-        let quick = read(&args, table).and_then(|(cli, words)| finish(cli, words));
+        let quick = read(&args, table).and_then(|(cli, rest)| finish(cli, rest));
         if let Some(quick) = quick {
             let clap: C = common::cli::parse(args).map_err(|e| panic!("{e:?}")).unwrap();
             assert_eq!(format!("{quick:?}"), format!("{clap:?}"));

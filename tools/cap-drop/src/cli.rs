@@ -7,6 +7,7 @@ use clap::{ArgGroup, Parser};
 use common::Fail;
 use common::cli::Link;
 use common::passwd::Who;
+use common::quick::Rest;
 use nix::libc::c_int;
 
 mod confine;
@@ -175,13 +176,13 @@ pub struct Cli {
 
 /// Parses the arguments (the program's name first) or says in one line why not.
 pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
-    match common::quick::read(&args, &table::TABLE) {
-        Some((mut cli, command)) if !cli.may_conflict() => {
-            cli.link.command = command;
-            Ok(cli)
-        }
-        Some(_) | None => common::cli::parse(args),
-    }
+    common::quick::parse(args, &table::TABLE, with_command)
+}
+
+/// None where options may contradict each other, which clap tells.
+fn with_command(mut cli: Cli, rest: Rest) -> Option<Cli> {
+    cli.link.command = rest.command();
+    (!cli.may_conflict()).then_some(cli)
 }
 
 impl Cli {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use common::Fail;
 use common::cli::Link;
-use common::quick::{self, Opt, Set};
+use common::quick::{self, Opt, Rest, Set};
 
 use crate::asked::{self, Asked, Property, Setting};
 use crate::parse;
@@ -149,8 +149,8 @@ pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
 }
 
 /// What clap would refuse is left to it: options that exclude each other.
-fn with_command(mut cli: Cli, command: Vec<OsString>) -> Option<Cli> {
-    cli.link.command = command;
+fn with_command(mut cli: Cli, rest: Rest) -> Option<Cli> {
+    cli.link.command = rest.command();
     (!cli.exec || cli.timeout.is_none()).then_some(cli)
 }
 

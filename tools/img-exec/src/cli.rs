@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, ValueHint};
 use common::passwd::{Who, group_name};
-use common::quick::{Opt, Set};
+use common::quick::{Opt, Rest, Set};
 use common::{Fail, cli};
 
 /// Become an image's process
@@ -154,8 +154,8 @@ pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "the other users of quick::parse may refuse")]
-fn with_args(mut cli: Cli, args: Vec<OsString>) -> Option<Cli> {
-    cli.args = args;
+fn with_args(mut cli: Cli, rest: Rest) -> Option<Cli> {
+    cli.args = rest.command();
     Some(cli)
 }
 

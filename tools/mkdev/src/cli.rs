@@ -8,7 +8,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use common::Fail;
 use common::cli::Link;
 use common::parse::Bytes;
-use common::quick::{Opt, Set};
+use common::quick::{Opt, Rest, Set};
 
 use crate::device::{self, Asked};
 
@@ -124,21 +124,12 @@ pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
 
 /// None where the options do not go together, or something looks like one too late: clap
 /// knows what to say.
-fn with_target(mut cli: Cli, words: Vec<OsString>) -> Option<Cli> {
-    let is_word = |word: &OsString| !word.as_encoded_bytes().starts_with(b"-");
+fn with_target(mut cli: Cli, rest: Rest) -> Option<Cli> {
     if cli.bind && cli.mknod || cli.minimal && (cli.mqueue || cli.console) {
         return None;
     }
-    let mut words = words.into_iter();
-    cli.target = words.next().filter(is_word)?.into();
-    let mut command = words.peekable();
-    if command.peek().is_some_and(|word| word == "--") {
-        command.next();
-    }
-    if !command.peek().is_none_or(is_word) {
-        return None;
-    }
-    cli.link.command = command.collect();
+    let (target, command) = rest.operand()?;
+    (cli.target, cli.link.command) = (target.into(), command);
     Some(cli)
 }
 

@@ -10,7 +10,7 @@ use clap::{CommandFactory, Parser};
 use common::Fail;
 use common::cli::Link;
 use common::nstype::Ns;
-use common::quick::{self, Opt, Set};
+use common::quick::{self, Opt, Rest, Set};
 
 use crate::name::{Place, Target, Who, place, target, who};
 
@@ -202,7 +202,7 @@ const TABLE: [Opt<Cli>; 26] = [
 /// Usage mistakes, or the text of `--help` and `--version`.
 pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
     let quick = quick::read_all(&args, &TABLE);
-    let cli = match quick.and_then(|(cli, words)| with_command(cli, words)) {
+    let cli = match quick.and_then(|(cli, rest)| with_command(cli, rest)) {
         Some(cli) => cli,
         None => common::cli::parse(common::cli::attach(args, &Cli::command()))?,
     };
@@ -218,8 +218,8 @@ pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
 }
 
 /// None where options exclude each other, which clap tells.
-fn with_command(mut cli: Cli, command: Vec<OsString>) -> Option<Cli> {
-    cli.link.command = command;
+fn with_command(mut cli: Cli, rest: Rest) -> Option<Cli> {
+    cli.link.command = rest.command();
     let is_sound = (cli.wd.is_none() || cli.wdns.is_none())
         && (cli.root.is_none() || cli.mount_proc.is_none());
     is_sound.then_some(cli)

@@ -9,6 +9,7 @@ use clap::{ArgAction, Parser};
 use common::Fail;
 use common::cli::{Link, fd};
 use common::idmap::Source;
+use common::quick::Rest;
 use nix::libc::c_int;
 
 mod own;
@@ -239,7 +240,7 @@ fn new() -> impl TypedValueParser<Value = New> {
 /// Parses the arguments (the program's name first) or says in one line why not.
 pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
     match common::quick::read_all(&args, &TABLE)
-        .and_then(|(read, command)| with_command(read, command))
+        .and_then(|(read, rest)| with_command(read, rest))
     {
         Some(read) => Ok(read),
         None => common::cli::parse(args),
@@ -247,8 +248,8 @@ pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
 }
 
 /// None where an option lacks the one it needs, which clap asks for.
-fn with_command(mut cli: Cli, command: Vec<OsString>) -> Option<Cli> {
-    cli.link.command = command;
+fn with_command(mut cli: Cli, rest: Rest) -> Option<Cli> {
+    cli.link.command = rest.command();
     (!cli.lo || cli.net.is_some()).then_some(cli)
 }
 

@@ -10,7 +10,7 @@ use common::Fail;
 use common::cli::{Link, fd};
 use common::idmapped::{self, IdMapped};
 use common::parse::Bytes;
-use common::quick::{Opt, Set};
+use common::quick::{Opt, Rest, Set};
 
 use crate::option::{self, Setting};
 
@@ -189,7 +189,7 @@ fn mode(into: &mut Option<String>, text: Option<&str>, all: &[&str]) -> Option<(
 /// Parses the arguments (the program's name first) or says in one line why not.
 pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
     let read = common::quick::read_all(&args, &TABLE);
-    match read.and_then(|(read, words)| with_target(read, words)) {
+    match read.and_then(|(read, rest)| with_target(read, rest)) {
         Some(read) => Ok(read),
         None => common::cli::parse(args).map(Cli::without_target),
     }
@@ -197,7 +197,7 @@ pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
 
 /// None where the options do not go together, or something looks like one too late: clap
 /// knows what to say.
-fn with_target(mut cli: Cli, words: Vec<OsString>) -> Option<Cli> {
+fn with_target(mut cli: Cli, rest: Rest) -> Option<Cli> {
     let count = |all: &[bool]| all.iter().filter(|is| **is).count();
     let is_kept = cli.rw.is_some() || cli.upper.is_some();
     let stacks = [cli.image.is_some(), cli.layers.is_some(), !cli.lower.is_empty()];
@@ -211,23 +211,13 @@ fn with_target(mut cli: Cli, words: Vec<OsString>) -> Option<Cli> {
     if !is_plain {
         return None;
     }
-    let mut words = words.into_iter();
-    if cli.fd.is_none() {
-        cli.target = Some(words.next().filter(is_word)?);
+    if cli.fd.is_some() {
+        cli.link.command = rest.command();
+        return Some(cli);
     }
-    let mut command = words.peekable();
-    if cli.fd.is_none() && command.peek().is_some_and(|word| word == "--") {
-        command.next();
-    }
-    if !command.peek().is_none_or(is_word) {
-        return None;
-    }
-    cli.link.command = command.collect();
+    let (target, command) = rest.operand()?;
+    (cli.target, cli.link.command) = (Some(target), command);
     Some(cli)
-}
-
-fn is_word(word: &OsString) -> bool {
-    !word.as_encoded_bytes().starts_with(b"-")
 }
 
 impl Cli {

@@ -7,7 +7,7 @@ use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use common::Fail;
 use common::cli::Link;
-use common::quick::{self, Opt, Set};
+use common::quick::{self, Opt, Rest, Set};
 
 use crate::bind::{self, Bind};
 use crate::file::{self, Given, Host, Origin};
@@ -149,21 +149,9 @@ pub fn parse(args: Vec<OsString>) -> Result<Cli, Fail> {
 }
 
 /// ROOT, and COMMAND behind it.
-fn with_root(mut cli: Cli, mut words: Vec<OsString>) -> Option<Cli> {
-    let root = words.first()?;
-    let is_plain =
-        root.to_str().is_some_and(|root| !root.is_empty() && !root.starts_with('-'));
-    if !is_plain {
-        return None;
-    }
-    cli.root = words.remove(0).into();
-    if words.first().is_some_and(|word| word == "--") {
-        words.remove(0);
-    } else if words.first().is_some_and(|word| word.as_encoded_bytes().starts_with(b"-"))
-    {
-        return None;
-    }
-    cli.link.command = words;
+fn with_root(mut cli: Cli, rest: Rest) -> Option<Cli> {
+    let (root, command) = rest.operand()?;
+    (cli.root, cli.link.command) = (root.into(), command);
     Some(cli)
 }
 

@@ -188,14 +188,7 @@ mod tests {
 
     #[test]
     fn what_is_read_here_is_what_clap_would_have_read() {
-        kit::quick::agrees_with_clap(
-            "cap-drop",
-            &TABLE,
-            |mut cli, command| {
-                cli.link.command = command;
-                (!cli.may_conflict()).then_some(cli)
-            },
-            WORDS,
-        );
+        let finish = super::super::with_command;
+        kit::quick::agrees_with_clap("cap-drop", &TABLE, finish, WORDS);
     }
 }

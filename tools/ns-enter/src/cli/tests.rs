@@ -136,7 +136,7 @@ fn every_abbreviation_that_nsenter_takes_means_the_same_here() {
         let args = ["ns-enter"].iter().chain(args).map(OsString::from);
         let args: Vec<OsString> = args.collect();
         let quick = quick::read_all(&args, &TABLE);
-        let quick = quick.and_then(|(cli, words)| with_command(cli, words));
+        let quick = quick.and_then(|(cli, rest)| with_command(cli, rest));
         match quick.map_or_else(|| common::cli::parse::<Cli>(args), Ok) {
             Ok(cli) => format!("{cli:?}"),
             // Help and version.

@@ -3,6 +3,7 @@
 //! A tool is `run = parse -> read the host -> plan -> apply -> exec`. The plan is a
 //! value made by a pure function; these modules carry it out and pass it on.
 
+mod bond;
 pub mod bounded;
 pub mod called;
 pub mod cgroup;

@@ -19,6 +19,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
+pub use crate::bond::{Bond, bind, is_dead, keep_bond};
 pub use crate::held::Held;
 use crate::sys::{self, Came};
 pub use crate::vfork::{Memory, Start};
@@ -31,17 +32,6 @@ pub enum Ended {
     Exited(u8),
     /// By this signal.
     Killed(c_int),
-}
-
-/// Whether the child is to die with the process that waits for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bond {
-    /// `PR_SET_PDEATHSIG` SIGKILL: a killed link leaves nothing behind.
-    DieWithParent,
-    /// The same with another signal.
-    Signal(c_int),
-    /// It lives on.
-    Free,
 }
 
 /// What to fork with.
@@ -128,56 +118,6 @@ impl Spawn<'_> {
             Err(fail) => entry::report(self.tool, &fail),
         }
     }
-}
-
-impl Bond {
-    pub(crate) fn tie(self, parent: BorrowedFd<'_>) -> Result<(), Fail> {
-        match self {
-            Self::DieWithParent => bind(parent, libc::SIGKILL),
-            Self::Signal(signal) => bind(parent, signal),
-            Self::Free => Ok(()),
-        }
-    }
-}
-
-/// Dies with the parent from now on, and at once if it is dead already.
-///
-/// # Errors
-/// Status 137 where it is dead.
-pub fn bind(parent: BorrowedFd<'_>, signal: c_int) -> Result<(), Fail> {
-    let number = libc::c_ulong::from(signal.cast_unsigned());
-    sys::prctl(libc::PR_SET_PDEATHSIG, number, 0)
-        .failed_to("set the parent death signal")?;
-    if is_dead(parent) {
-        return Err(Fail::exit(137));
-    }
-    Ok(())
-}
-
-/// Changes credentials and stays bound to the parent.
-///
-/// The kernel forgets the parent death signal when ids change, prctl(2): it is set
-/// again, and the parent, where the chain knows it, is looked at once more.
-pub fn keep_bond<T>(
-    parent: Option<BorrowedFd<'_>>,
-    change: impl FnOnce() -> Result<T, Fail>,
-) -> Result<T, Fail> {
-    let signal = sys::pdeathsig().failed_to("read the parent death signal")?;
-    let done = change()?;
-    if signal != 0 {
-        let number = libc::c_ulong::from(signal.cast_unsigned());
-        sys::prctl(libc::PR_SET_PDEATHSIG, number, 0)
-            .failed_to("set the parent death signal")?;
-        if parent.is_some_and(is_dead) {
-            return Err(Fail::exit(137));
-        }
-    }
-    Ok(done)
-}
-
-fn is_dead(pidfd: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::new(pidfd, PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0)
 }
 
 impl Child {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use common::spawn::{Bond, Child, Ended, Spawn, end_like};
+use common::spawn::{Bond, Child, Ended, Spawn, end_like, is_dead};
 use common::{Context, Fail, entry, proc, status, sys};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -141,8 +141,7 @@ fn read_all(mut text: File, command: &OwnedFd, out: OwnedFd) -> Result<Infallibl
     let mut events = Events::default();
     loop {
         // What ended before has left all of its text there.
-        let mut watched = [PollFd::new(command.as_fd(), PollFlags::POLLIN)];
-        let has_ended = poll(&mut watched, PollTimeout::ZERO).is_ok_and(|n| n > 0);
+        let has_ended = is_dead(command.as_fd());
         drain(&mut text, &mut events)?;
         if has_ended {
             break;
